@@ -1,0 +1,245 @@
+"""Routing: which plan answers a request. The one place that knows every URL of the server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import msgspec
+
+from . import __version__, publishing
+from .http.access import Access
+from .http.exchange import Body, Exchange, Plan, Response
+from .http.negotiate import prefers_html
+from .http.problems import refusal
+from .http.request import Request
+from .metrics import MetricsPage
+from .problem import Problem
+from .topics import Selector, is_pattern
+from .ways.ask import Ask, read_ask
+from .ways.context import Context
+from .ways.long_poll import long_poll
+from .ways.page import PLAIN_POLICY, topics_page
+from .ways.poll import poll, single_record
+from .ways.refresh import refresh
+from .ways.sse import sse
+from .ways.websocket import websocket
+
+__all__ = ["App"]
+
+TOPIC_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+TOPICS_METHODS = "GET, HEAD, POST, OPTIONS"
+PAGE_METHODS = "GET, HEAD, OPTIONS"
+
+_WAYS: dict[str, Callable[[Context, Ask, Exchange], None]] = {
+    "refresh": refresh,
+    "poll": poll,
+    "long-poll": long_poll,
+    "sse": sse,
+    "websocket": websocket,
+}
+
+_MAX_LISTED = 10_000
+
+
+class App:
+    """Plans requests for one server."""
+
+    def __init__(self, context: Context, access: Access) -> None:
+        self._context = context
+        self._access = access
+        self._base = context.settings.base_path
+        self._metrics = MetricsPage(context.feeds, context.meters)
+        self._pages: dict[str, Callable[[Request], Response]] = {
+            "/": self._front,
+            "/healthz": self._healthz,
+            "/readyz": self._readyz,
+            "/metrics": self._metrics_page,
+        }
+
+    def plan(self, request: Request) -> Plan:
+        """How a request is answered. Raises Problem where it is not for this server."""
+        self._access.check_host(request)
+        try:
+            plan = self._route(request)
+        except Problem as problem:
+            plan = refusal(problem)
+        plan.extra = self._access.cors(request)
+        return plan
+
+    def _route(self, request: Request) -> Plan:
+        path = request.path
+        if path == "*":
+            if request.method == "OPTIONS":  # RFC 9110, 9.3.7: of the server as a whole
+                return _answer(Response(204, (("Allow", TOPIC_METHODS),)))
+            raise Problem(400, "'*' is for OPTIONS only")
+        if self._base:
+            if path != self._base and not path.startswith(self._base + "/"):
+                raise Problem(404, f"everything is under {self._base}/")
+            path = path[len(self._base) :] or "/"
+        if path.startswith("/topics/"):
+            plan = self._topic(request, path[len("/topics/") :])
+        elif path == "/topics":
+            plan = self._topics(request)
+        else:
+            page = self._pages.get(path)
+            if page is None:
+                raise Problem(404, "there is nothing at this address; topics are under /topics/")
+            plan = self._page(request, page)
+        return plan
+
+    # /topics/TOPIC and /topics/PATTERN
+
+    def _topic(self, request: Request, name: str) -> Plan:
+        method = request.method
+        if method in ("GET", "HEAD"):
+            selector = _selector([name])
+            return self._receive(request, selector, one=not is_pattern(name))
+        if method in publishing.OPS:
+            self._access.check_origin(request)
+            publishing.publishable(name)
+            if method == "PATCH":
+                raise Problem(501, "this server does not change states in part yet")
+            run = partial(publishing.publish, self._context.hub, name)
+            return Plan(run, Body.WHOLE, self._context.settings.body_limit)
+        return self._options_or_refuse(request, TOPIC_METHODS)
+
+    # /topics
+
+    def _topics(self, request: Request) -> Plan:
+        method = request.method
+        if method in ("GET", "HEAD"):
+            names = request.query.get("topic")
+            if names:
+                return self._receive(request, _selector(names), one=False)
+            ask = read_ask(request, Selector(()), one=False)
+            if ask.way == "websocket":
+                return self._receive(request, Selector(()), one=False)
+            return _dynamic(self._listing)
+        if method == "POST":
+            self._access.check_origin(request)
+            if request.header("content-type").partition(";")[0].strip().lower() not in (
+                "application/x-ndjson",
+                "application/ndjson",
+                "application/jsonl",
+            ):
+                raise Problem(415, "a batch is application/x-ndjson, one object a line")
+            limit = self._context.settings.body_limit
+            return Plan(partial(publishing.batch, self._context.hub, limit), Body.STREAM)
+        return self._options_or_refuse(request, TOPICS_METHODS)
+
+    def _receive(self, request: Request, selector: Selector, *, one: bool) -> Plan:
+        ask = read_ask(request, selector, one=one)
+        context = self._context
+        id = request.first("id")
+        if one and id and ask.way in ("poll", "refresh"):
+            return Plan(lambda exchange, body: single_record(context, ask, id, exchange))
+        if ask.way == "websocket":
+            self._access.check_origin(request)
+        serve = _WAYS[ask.way]
+        return Plan(lambda exchange, body: serve(context, ask, exchange))
+
+    def _listing(self, request: Request) -> Response:
+        listed = [
+            {"topic": name, "kind": kind, "id": id, "rate": round(rate, 3), "subscribers": n}
+            for name, kind, id, rate, n in self._live()
+        ]
+        return Response(
+            200,
+            (("Content-Type", "application/json"), ("Cache-Control", "no-store")),
+            msgspec.json.encode({"topics": listed}) + b"\n",
+        )
+
+    def _live(self) -> list[tuple[str, str, str, float, int]]:
+        """The topics that hold something: name, kind, newest id, rate, subscribers."""
+        hub, feeds = self._context.hub, self._context.feeds
+        now = hub.now()
+        live = []
+        for name, topic in hub.topics.items():
+            if topic.value is not None:
+                rate, subscribers = topic.rate(now), feeds.interested(name)
+                live.append((name, topic.kind, topic.value.id, rate, subscribers))
+                if len(live) >= _MAX_LISTED:
+                    break
+        return sorted(live)
+
+    # Beside the topics
+
+    def _page(self, request: Request, page: Callable[[Request], Response]) -> Plan:
+        if request.method in ("GET", "HEAD"):
+            return _dynamic(page)
+        return self._options_or_refuse(request, PAGE_METHODS)
+
+    def _options_or_refuse(self, request: Request, methods: str) -> Plan:
+        if request.method != "OPTIONS":
+            raise Problem(405, f"{request.method} is not for this address", allow=methods)
+        preflight = self._access.preflight(request, methods)
+        return _answer(Response(204, (("Allow", methods), *preflight)))
+
+    def _front(self, request: Request) -> Response:
+        if not prefers_html(request.header("accept")):
+            return self._text(
+                f"Hexcast {__version__}. Topics: {self._base}/topics/TOPIC, "
+                f"all of them: {self._base}/topics\n"
+            )
+        return Response(
+            200,
+            (
+                ("Content-Type", "text/html; charset=utf-8"),
+                ("Cache-Control", "no-store"),
+                ("Content-Security-Policy", PLAIN_POLICY),
+                ("X-Content-Type-Options", "nosniff"),
+            ),
+            topics_page(self._live(), self._base),
+        )
+
+    def _healthz(self, request: Request) -> Response:
+        log = self._context.hub.log
+        return self._json(
+            {"status": "ok", "version": __version__, "epoch": log.epoch,
+             "acknowledged_survives": log.promise}
+        )  # fmt: skip
+
+    def _readyz(self, request: Request) -> Response:
+        if self._context.draining:
+            raise Problem(503, "the server is stopping", retry_after=1)
+        return self._json({"status": "ready"})
+
+    def _metrics_page(self, request: Request) -> Response:
+        return Response(
+            200,
+            (("Content-Type", "text/plain; version=0.0.4; charset=utf-8"),
+             ("Cache-Control", "no-store")),
+            self._metrics.render(),
+        )  # fmt: skip
+
+    @staticmethod
+    def _json(members: dict[str, object]) -> Response:
+        return Response(
+            200,
+            (("Content-Type", "application/json"), ("Cache-Control", "no-store")),
+            msgspec.json.encode(members) + b"\n",
+        )
+
+    @staticmethod
+    def _text(text: str) -> Response:
+        return Response(
+            200,
+            (("Content-Type", "text/plain; charset=utf-8"), ("Cache-Control", "no-store")),
+            text.encode(),
+        )
+
+
+def _selector(names: list[str]) -> Selector:
+    try:
+        return Selector(names)
+    except ValueError as error:
+        raise Problem(400, str(error)) from None
+
+
+def _answer(response: Response) -> Plan:
+    return Plan(lambda exchange, body: exchange.respond(response))
+
+
+def _dynamic(page: Callable[[Request], Response]) -> Plan:
+    return Plan(lambda exchange, body: exchange.respond(page(exchange.request)))

@@ -1,0 +1,68 @@
+"""A wire form: how a record, a gap or a place is written for one way, format and framing.
+
+A record is encoded once for each form and the bytes are shared by all clients of it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from .record import Gap, Record
+
+__all__ = ["AnswerForm", "Form", "StreamForm"]
+
+_MEMO_RECORDS = 1024
+_MEMO_BYTES = 2**20
+
+
+class Form(ABC):
+    """One wire form. Forms of equal `key` are one form."""
+
+    way: str
+    """The contract's name of the way."""
+
+    def __init__(self, key: tuple[object, ...]) -> None:
+        self.key = (type(self), *key)
+
+
+class StreamForm(Form):
+    """The form of a stream that stays open: each record is a piece of it."""
+
+    def __init__(self, key: tuple[object, ...]) -> None:
+        super().__init__(key)
+        self._memo: dict[Record, bytes] = {}
+        self._memo_bytes = 0
+
+    def record(self, record: Record) -> bytes:
+        """The piece that tells of a record; the newest few are remembered."""
+        piece = self._memo.get(record)
+        if piece is None:
+            piece = self.encode(record)
+            if len(self._memo) >= _MEMO_RECORDS or self._memo_bytes > _MEMO_BYTES:
+                self._memo.clear()
+                self._memo_bytes = 0
+            self._memo[record] = piece
+            self._memo_bytes += len(piece)
+        return piece
+
+    def forget(self) -> None:
+        """Let go of what is remembered."""
+        self._memo.clear()
+        self._memo_bytes = 0
+
+    @abstractmethod
+    def encode(self, record: Record) -> bytes:
+        """The piece that tells of a record."""
+
+    @abstractmethod
+    def gap(self, gap: Gap) -> bytes:
+        """The piece that tells of a gap."""
+
+
+class AnswerForm(Form):
+    """The form of a held answer: one for all who wait, and then it is over."""
+
+    @abstractmethod
+    def answer(self, records: Sequence[Record], position: int) -> object:
+        """The answer that tells of `records`, after which a client has all up to `position`."""

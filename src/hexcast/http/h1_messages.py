@@ -1,0 +1,173 @@
+"""HTTP/1.1 messages without I/O: bytes in, `Incoming` requests out, with the limits on them.
+
+llhttp (through httptools) reads the grammar of RFC 9112; what it would gather without bound is
+bounded here. A reader lives only while a message is under way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import httptools
+
+from ..problem import Problem
+from .exchange import Body, Exchange, Plan
+from .problems import refusal
+from .request import Request
+
+__all__ = ["MAX_HEADERS", "MAX_LINE", "Incoming", "MessageReader"]
+
+MAX_LINE = 8 * 1024
+MAX_HEADERS = 16 * 1024
+MAX_UNWANTED = 4 * 2**20
+"""Bytes of a body that nobody wants which are read all the same, to keep the connection."""
+
+
+class Incoming:
+    """One request on its way in."""
+
+    __slots__ = ("complete", "exchange", "expects", "parts", "plan", "request", "size", "upgrade")
+
+    def __init__(self, request: Request, plan: Plan) -> None:
+        self.request = request
+        self.plan = plan
+        self.parts: list[bytes] = []  # of the body, not yet taken
+        self.size = 0  # of the body so far
+        self.complete = False
+        self.upgrade = False  # it asks for another protocol
+        self.expects = request.version == "1.1" and "expect" in request.headers
+        self.exchange: Exchange | None = None  # once it is run
+
+
+class _Stop(Exception):
+    """Ends parsing from inside a callback; the reason is in the reader's `fault`."""
+
+
+class MessageReader:
+    """Reads messages and hands each to `begin` as soon as its head is complete.
+
+    `plan` settles how a request is answered. After `feed`: `in_head` says whether a head is under
+    way, `fault` why nothing more can be read, `rest` what came behind a request that asks for
+    another protocol.
+    """
+
+    def __init__(self, plan: Callable[[Request], Plan], begin: Callable[[Incoming], None]) -> None:
+        self.in_head = False
+        self.fault: Problem | None = None
+        self.rest: bytes | None = None
+        self._plan = plan
+        self._begin = begin
+        self._message: Incoming | None = None  # the newest
+        self._parser = httptools.HttpRequestParser(self)
+        self._url = b""
+        self._fields: list[tuple[str, str]] = []
+        self._fields_size = 0
+        self._unread = 0  # bytes fed since the head under way began
+
+    @property
+    def idle(self) -> bool:
+        """Whether no message is under way."""
+        return not self.in_head and (self._message is None or self._message.complete)
+
+    def feed(self, data: bytes) -> None:
+        """Read more. Nothing must be fed after a fault, or a request for another protocol."""
+        self._unread = 0 if self.idle else self._unread
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self.rest = data[upgrade.args[0] :]
+            if self._message is not None:
+                self._message.upgrade = True
+        except httptools.HttpParserError as error:
+            if self.fault is None:
+                self.fault = self._malformed(data, error)
+        else:
+            self._unread += len(data)
+            if self.in_head and self._unread > MAX_LINE + MAX_HEADERS:
+                self.fault = _too_long(line=not self._fields)
+
+    def _malformed(self, data: bytes, error: Exception) -> Problem | None:
+        last = self._message
+        if self.idle and last is not None and not last.request.keep_alive:
+            return None  # what follows a connection's last request is nobody's
+        if isinstance(error, httptools.HttpParserInvalidMethodError) and data[:1].isalpha():
+            return Problem(501, "there is no such method", close=True)
+        return Problem(400, f"the request is malformed: {error}", close=True)
+
+    # Callbacks of llhttp
+
+    def on_message_begin(self) -> None:
+        self._url = b""
+        self._fields = []
+        self._fields_size = 0
+        self.in_head = True
+
+    def on_url(self, url: bytes) -> None:
+        self._url += url
+        if len(self._url) + len("OPTIONS  HTTP/1.1") > MAX_LINE:
+            self._stop(_too_long(line=True))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self.in_head:
+            return  # a trailer
+        self._fields_size += len(name) + len(value) + len(": \r\n")
+        if self._fields_size > MAX_HEADERS:
+            self._stop(_too_long(line=False))
+        self._fields.append((name.decode("ascii").lower(), value.decode("latin-1")))
+
+    def on_headers_complete(self) -> None:
+        self.in_head = False
+        parser = self._parser
+        version = parser.get_http_version()
+        if version not in ("1.1", "1.0"):
+            self._stop(Problem(400, "only HTTP/1.1 and HTTP/1.0 are spoken here", close=True))
+        method = parser.get_method().decode("ascii")
+        keep = parser.should_keep_alive()
+        try:
+            request = Request(method, self._url, self._fields, version=version, keep_alive=keep)
+            expect = request.header("expect").lower()
+            if expect and version == "1.1" and expect != "100-continue":
+                raise Problem(417, "only 100-continue can be expected")
+            plan = request.plan = self._plan(request)
+        except Problem as problem:
+            if problem.close:
+                self._stop(problem)
+            # What the head means is not known, but where it ends is.
+            request = Request(method, b"/", self._fields, version=version, keep_alive=keep)
+            plan = refusal(problem)
+        length = request.header("content-length")
+        if plan.limit and length and int(length) > plan.limit:
+            self._stop(_too_large(plan.limit))
+        self._message = Incoming(request, plan)
+        self._begin(self._message)
+
+    def on_body(self, data: bytes) -> None:
+        message = self._message
+        assert message is not None
+        message.size += len(data)
+        plan = message.plan
+        if plan.body is Body.NONE:
+            if message.size > MAX_UNWANTED:
+                self._stop(_too_large(MAX_UNWANTED))
+        elif plan.body is Body.WHOLE and message.size > plan.limit:
+            self._stop(_too_large(plan.limit))
+        else:
+            message.parts.append(data)
+
+    def on_message_complete(self) -> None:
+        assert self._message is not None
+        self._message.complete = True
+
+    def _stop(self, problem: Problem) -> None:
+        self.fault = problem
+        raise _Stop
+
+
+def _too_long(line: bool) -> Problem:
+    if line:
+        return Problem(414, f"the request line is longer than {MAX_LINE} bytes", close=True)
+    return Problem(431, f"the headers are longer than {MAX_HEADERS} bytes", close=True)
+
+
+def _too_large(limit: int) -> Problem:
+    return Problem(413, f"the body is larger than {limit} bytes", close=True)

@@ -1,0 +1,120 @@
+"""A request, as it was sent: method, target, headers. Immutable, so that equal heads share one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, unquote_to_bytes
+
+from ..problem import Problem
+
+if TYPE_CHECKING:
+    from .exchange import Plan
+
+__all__ = ["Request"]
+
+_MAX_FIELDS = 1000
+
+# Headers that may be given once only: a second, different one makes the request ambiguous.
+_ONCE = frozenset(("host", "content-type", "content-length", "last-event-id", "idempotency-key",
+                   "origin", "authorization"))  # fmt: skip
+
+
+class Request:
+    """One request's head.
+
+    `path` is percent-decoded, `query` maps each name to its values in order, `headers` maps
+    lower-case names to values (several of one name joined with a comma, RFC 9110, 5.3).
+    """
+
+    __slots__ = (
+        "headers", "keep_alive", "method", "path", "plan", "query", "secure", "target", "version",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        method: str,
+        target: bytes,
+        headers: Iterable[tuple[str, str]],
+        *,
+        version: str = "1.1",
+        keep_alive: bool = True,
+        secure: bool = False,
+    ) -> None:
+        """Raises Problem 400 where the target or the headers cannot be understood."""
+        self.method = method
+        self.target = target
+        self.version = version
+        self.keep_alive = keep_alive
+        self.secure = secure
+        self.headers: dict[str, str] = {}
+        self.plan: Plan | None = None  # how it is answered, once that was settled
+        for name, value in headers:
+            if "\0" in value:
+                raise Problem(400, "a header has a NUL", close=True)
+            before = self.headers.get(name)
+            if before is None:
+                self.headers[name] = value
+            elif name not in _ONCE:
+                joint = "; " if name == "cookie" else ", "
+                self.headers[name] = before + joint + value
+            elif before != value:
+                raise Problem(400, f"the header {name} was given twice", close=True)
+        path, _, query = self._origin_form(target).partition(b"?")
+        query = query.partition(b"#")[0]
+        try:
+            self.path = unquote_to_bytes(path).decode()
+            self.query: dict[str, list[str]] = (
+                parse_qs(
+                    query.decode("ascii"),
+                    keep_blank_values=True,
+                    errors="strict",
+                    max_num_fields=_MAX_FIELDS,
+                )
+                if query
+                else {}
+            )
+        except UnicodeDecodeError:
+            raise Problem(400, "the URL is not percent-encoded UTF-8") from None
+        except ValueError:
+            raise Problem(400, f"the query has more than {_MAX_FIELDS} fields") from None
+
+    def _origin_form(self, target: bytes) -> bytes:
+        """The target as a path: an absolute URL's authority stands for Host (RFC 9112, 3.2.2)."""
+        if target.startswith(b"/") or target == b"*":
+            return target
+        scheme, found, rest = target.partition(b"://")
+        if not found or scheme.lower() not in (b"http", b"https"):
+            raise Problem(400, "the request target is neither a path nor an http URL", close=True)
+        authority, slash, path = rest.partition(b"/")
+        if b"?" in authority:
+            authority, _, query = authority.partition(b"?")
+            path, slash = b"?" + query, b"/"
+        self.headers["host"] = authority.decode("latin-1")
+        return (slash or b"/") + path
+
+    def first(self, name: str) -> str:
+        """The first value of a query field, or empty."""
+        values = self.query.get(name)
+        return values[0] if values else ""
+
+    def flag(self, name: str) -> bool:
+        """Whether a query field is given and says yes."""
+        return self.first(name).lower() in ("1", "true", "yes")
+
+    def number(self, name: str, default: float, low: float, high: float) -> float:
+        """A query field as a number, clamped; `default` where it is none."""
+        text = self.first(name)
+        if not text:
+            return default
+        try:
+            value = float(text)
+        except ValueError:
+            return default
+        if value != value:  # NaN
+            return default
+        return min(max(value, low), high)
+
+    def header(self, name: str) -> str:
+        """A header's value, or empty."""
+        return self.headers.get(name, "")

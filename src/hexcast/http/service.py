@@ -1,0 +1,76 @@
+"""What all connections of one server share: how requests are planned, time, limits, meters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from email.utils import formatdate
+from typing import TYPE_CHECKING
+
+from ..meters import Meters
+from ..wheel import Wheel
+from .exchange import Plan
+from .request import Request
+
+if TYPE_CHECKING:
+    from .h1 import H1Connection
+
+__all__ = ["Service"]
+
+_CACHED_HEADS = 4096
+
+
+class Service:
+    """The surroundings of a connection.
+
+    `plan` settles how a request is answered and raises Problem; `clock` gives seconds, monotonic;
+    `wall` seconds since 1970 UTC.
+    """
+
+    def __init__(
+        self,
+        plan: Callable[[Request], Plan],
+        meters: Meters,
+        clock: Callable[[], float],
+        wall: Callable[[], float],
+        *,
+        idle: float = 75.0,
+        head: float = 10.0,
+        body: float = 60.0,
+    ) -> None:
+        self.plan = plan
+        self.meters = meters
+        self.clock = clock
+        self.wheel = Wheel()
+        self.idle = idle  # seconds a connection may wait for its next request
+        self.head = head  # seconds a request's head may take
+        self.body = body  # seconds a body that is wanted whole may take
+        self.draining = False
+        self.connections: set[H1Connection] = set()
+        self.emptied: Callable[[], None] | None = None  # called when the last connection is gone
+        self.date = b""
+        self._wall = wall
+        self._heads: dict[bytes, Request] = {}
+        self.turn()
+
+    def turn(self) -> None:
+        """Let time go on: called every `wheel.resolution` seconds."""
+        self.date = b"Date: " + formatdate(self._wall(), usegmt=True).encode() + b"\r\n"
+        self.wheel.turn(self.clock())
+
+    def left(self, connection: H1Connection) -> None:
+        """A connection is gone."""
+        self.connections.discard(connection)
+        if not self.connections and self.emptied is not None:
+            self.emptied()
+
+    # Clients that poll send the same bytes again and again: the same bytes are the same request.
+
+    def known(self, head: bytes) -> Request | None:
+        """The request that these bytes were read as before."""
+        return self._heads.get(head)
+
+    def remember(self, head: bytes, request: Request) -> None:
+        """Keep what a complete head was read as."""
+        if len(self._heads) >= _CACHED_HEADS:
+            self._heads.clear()
+        self._heads[head] = request

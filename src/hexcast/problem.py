@@ -1,0 +1,45 @@
+"""What can be wrong with a request, in the contract's words: a status, a title, a detail.
+
+The same object is an HTTP problem (RFC 9457), a line of a batch's answer and a WebSocket `error`.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+__all__ = ["Problem"]
+
+
+class Problem(Exception):
+    """A refusal that is told to the client.
+
+    `status` is the HTTP status code, `title` its short name, `detail` what this client can do about
+    it. `etag` is the id a topic has moved on to (412), `allow` the methods of a resource (405),
+    `retry_after` the seconds to wait (429, 503). `close` says that the connection cannot go on.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        *,
+        title: str = "",
+        etag: str = "",
+        allow: str = "",
+        accept_patch: str = "",
+        retry_after: int = 0,
+        close: bool = False,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.title = title or HTTPStatus(status).phrase
+        self.detail = detail
+        self.etag = etag
+        self.allow = allow
+        self.accept_patch = accept_patch
+        self.retry_after = retry_after or (1 if status in (429, 503) else 0)
+        self.close = close
+
+    def members(self) -> dict[str, object]:
+        """The members of the problem object, in the contract's order."""
+        return {"status": self.status, "title": self.title, "detail": self.detail}

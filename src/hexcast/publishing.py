@@ -1,0 +1,341 @@
+"""Publishing over HTTP: POST, PUT and DELETE of one change, and batches streamed both ways."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable
+
+import msgspec
+
+from .http.exchange import Exchange, Headers, Response
+from .http.negotiate import entity_tags
+from .http.problems import problem_response
+from .http.request import Request
+from .hub import Hub
+from .keys import MAX_KEY_BYTES
+from .log.base import Outcome
+from .media import JSON, OCTETS, TEXT, check_type, settle_type
+from .problem import Problem
+from .record import Draft, Op, Published
+from .topics import check_topic
+
+__all__ = ["Batch", "Line", "draft_of_line", "draft_of_request", "publish"]
+
+OPS: dict[str, Op] = {"POST": "post", "PUT": "put", "PATCH": "patch", "DELETE": "delete"}
+_ENCODER = msgspec.json.Encoder()
+
+
+def check_event(name: str) -> str:
+    """Return an event's name if it is one. Raises Problem 400."""
+    if not name:
+        return name
+    if len(name.encode("utf-8", "surrogatepass")) > 64:
+        raise Problem(400, "an event's name has at most 64 bytes")
+    if any(c < " " or "\x7f" <= c <= "\x9f" or "\ud800" <= c <= "\udfff" for c in name):
+        raise Problem(400, "an event's name has no control characters")
+    if name.startswith("hexcast:") or name in ("open", "error"):
+        raise Problem(400, "'open', 'error' and names that begin 'hexcast:' are taken")
+    return name
+
+
+def publishable(name: str) -> str:
+    """Return a topic's name that may be published to. Raises Problem 400."""
+    try:
+        check_topic(name)
+    except ValueError as error:
+        raise Problem(400, str(error)) from None
+    if name.startswith("$"):
+        raise Problem(400, "topics whose first segment begins with '$' are reserved")
+    return name
+
+
+def check_key(key: str) -> str:
+    """Return an idempotency key of a size that can be kept. Raises Problem 400."""
+    if len(key.encode("utf-8", "surrogatepass")) > MAX_KEY_BYTES:
+        raise Problem(400, f"an idempotency key has at most {MAX_KEY_BYTES} bytes")
+    return key
+
+
+# One change
+
+
+def draft_of_request(request: Request, topic: str, body: bytes) -> Draft:
+    """The change that a request asks for. Raises Problem where it cannot be meant."""
+    op = OPS[request.method]
+    if op == "patch":
+        raise Problem(501, "this server does not change states in part yet")
+    type = ""
+    if op != "delete":
+        try:
+            type = settle_type(request.header("content-type"), body)
+        except ValueError as error:
+            raise Problem(400, str(error)) from None
+    return Draft(
+        topic=publishable(topic),
+        op=op,
+        data=body if op != "delete" else b"",
+        type=type,
+        event=check_event(request.first("event")),
+        end=request.flag("end"),
+        key=check_key(request.header("idempotency-key")),
+        if_match=entity_tags(request.header("if-match")),
+        if_none="*" in entity_tags(request.header("if-none-match")),
+    )
+
+
+def publish(hub: Hub, topic: str, exchange: Exchange, body: bytes) -> None:
+    """Publish what a request brings, and answer when the log has it."""
+    draft = draft_of_request(exchange.request, topic, body)
+    hub.publish([draft], lambda outcomes: exchange.respond(_answer(outcomes[0], exchange)))
+
+
+def _answer(outcome: Outcome, exchange: Exchange) -> Response:
+    if isinstance(outcome, Problem):
+        return problem_response(outcome)
+    headers: Headers = (("Content-Type", "application/json"), ("ETag", f'"{outcome.id}"'))
+    if outcome.begun:
+        path = exchange.request.target.partition(b"?")[0].decode("latin-1")
+        if not path.startswith("/"):
+            path = "/" + path.partition("://")[2].partition("/")[2]
+        headers = (*headers, ("Location", f"{path}?id={outcome.id}"))
+    return Response(201 if outcome.begun else 200, headers, _ENCODER.encode(_said(outcome)) + b"\n")
+
+
+def _said(outcome: Published) -> dict[str, object]:
+    return {"id": outcome.id, "topic": outcome.topic, "changed": outcome.changed}
+
+
+# A line of a batch; a publish over WebSocket has the same members
+
+
+class Line(msgspec.Struct):
+    """One change as a JSON object."""
+
+    topic: str
+    data: msgspec.Raw = msgspec.Raw()
+    op: str = "post"
+    event: str = ""
+    type: str = ""
+    key: str = ""
+    end: bool = False
+
+
+class _Octets(msgspec.Struct, forbid_unknown_fields=True):
+    base64: str
+
+
+_decode_line = msgspec.json.Decoder(Line).decode
+_decode_text = msgspec.json.Decoder(str).decode
+_decode_octets = msgspec.json.Decoder(_Octets).decode
+_LINE_OPS = frozenset(("post", "put", "patch", "append", "delete"))
+
+
+def draft_of_line(line: Line) -> Draft:
+    """The change that a line asks for. Raises Problem where it cannot be meant."""
+    op = line.op
+    if op not in _LINE_OPS:
+        raise Problem(400, "op is post, put, patch, append or delete")
+    topic = publishable(line.topic)
+    event = check_event(line.event) if line.event else ""
+    key = check_key(line.key) if line.key else ""
+    data, type = b"", ""
+    if op != "delete":
+        data, type = _payload(bytes(line.data), line.type)
+    return Draft(topic, op, data, type, event, line.end, key)  # type: ignore[arg-type]  # checked
+
+
+def _payload(raw: bytes, type: str) -> tuple[bytes, str]:
+    """The payload and content type of a `data` member: text, octets, or else JSON."""
+    try:
+        if not raw:
+            raise Problem(400, "data is missing")
+        if raw[0] == 0x22:  # a string is text
+            data = _decode_text(raw).encode()
+            return (data, settle_type(type, data)) if type else (data, TEXT)
+        if raw[0] == 0x7B and b'"base64"' in raw:
+            try:
+                octets = _decode_octets(raw)
+            except msgspec.ValidationError:
+                pass  # an object like any other
+            else:
+                data = base64.b64decode(octets.base64, validate=True)
+                return data, settle_type(type, data) if type else OCTETS
+        raw.decode()
+        if type:
+            check_type(type)
+        return raw, type or JSON
+    except (binascii.Error, UnicodeError, msgspec.DecodeError) as error:
+        raise Problem(400, f"data: {error}") from None
+    except ValueError as error:
+        raise Problem(400, str(error)) from None
+
+
+# Batches
+
+
+class Batch:
+    """A batch in hand: complete lines are published as they come, and answered as they are done."""
+
+    def __init__(
+        self, hub: Hub, exchange: Exchange, limit: int, write: Callable[[bytes], None]
+    ) -> None:
+        self._hub = hub
+        self._exchange = exchange
+        self._limit = limit
+        self._write = write
+        self._rest = b""  # the beginning of a line whose end has not come
+        self._last_only = exchange.request.first("ack") == "last"
+        self._waiting = 0  # appends in hand
+        self._complete = False
+        self._over = False
+        self._paused = False
+        self._published = 0
+        self._refused = 0
+        self._last: Outcome | None = None
+
+    # The body
+
+    def feed(self, data: bytes) -> None:
+        if self._over:
+            return
+        data = self._rest + data
+        lines = data.split(b"\n")
+        self._rest = lines.pop()
+        drafts: list[Draft | Problem] = []
+        for line in lines:
+            if line and not line.isspace():
+                drafts.append(self._read(line))
+        if len(self._rest) > self._limit:
+            # Where this line ends is not known, so nothing after it can be read.
+            drafts.append(Problem(413, f"the line is longer than {self._limit} bytes"))
+            self._rest = b""
+            self._publish(drafts)
+            self.eof()
+            return
+        if drafts:
+            self._publish(drafts)
+        self._mind_reading()
+
+    def eof(self) -> None:
+        if self._over or self._complete:
+            return
+        self._complete = True
+        if self._rest and not self._rest.isspace():
+            # The body has ended in order, so that its last line is complete without a line end.
+            line, self._rest = self._rest, b""
+            self._publish([self._read(line)])
+        self._finish()
+
+    def _read(self, line: bytes) -> Draft | Problem:
+        if len(line) > self._limit:
+            return Problem(413, f"the line is longer than {self._limit} bytes")
+        try:
+            return draft_of_line(_decode_line(line))
+        except Problem as problem:
+            return problem
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            return Problem(400, f"the line is not an object of a publish: {error}")
+        except RecursionError:
+            return Problem(400, "the line is nested too deep")
+
+    def _publish(self, drafts: list[Draft | Problem]) -> None:
+        good = [d for d in drafts if isinstance(d, Draft)]
+        if len(good) == len(drafts):
+            self._waiting += 1
+            self._hub.publish(good, self._done)
+            return
+        self._waiting += 1
+
+        def done(outcomes: list[Outcome]) -> None:
+            rest = iter(outcomes)
+            self._done([d if isinstance(d, Problem) else next(rest) for d in drafts])
+
+        self._hub.publish(good, done)
+
+    def _done(self, outcomes: list[Outcome]) -> None:
+        self._waiting -= 1
+        for outcome in outcomes:
+            if isinstance(outcome, Problem):
+                self._refused += 1
+                self._last = outcome
+            else:
+                self._published += 1
+        if outcomes and not isinstance(outcomes[-1], Problem):
+            self._last = outcomes[-1]
+        if not self._over and not self._last_only:
+            self._write(
+                self._exchange.frame(b"".join([_line_answer(outcome) for outcome in outcomes]))
+            )
+        if self._complete:
+            self._finish()
+
+    def _finish(self) -> None:
+        if self._waiting or self._over:
+            return
+        self._over = True
+        if self._last_only:
+            self._write(self._exchange.frame(self._last_line()))
+        self._exchange.finish()
+
+    def _last_line(self) -> bytes:
+        """One line for all: the newest id, and how many there were of each."""
+        answer: dict[str, object] = {}
+        if isinstance(self._last, Published):
+            answer["id"] = self._last.id
+        elif isinstance(self._last, Problem):
+            answer["error"] = self._last.members()
+        answer["published"], answer["refused"] = self._published, self._refused
+        return _ENCODER.encode(answer) + b"\n"
+
+    # As the owner of the exchange
+
+    def _mind_reading(self) -> None:
+        """Take no more while the log, or a client that does not read its answers, is behind."""
+        if self._over:
+            return
+        if self._paused or self._waiting > 1:
+            self._exchange.pause_reading()
+        else:
+            self._exchange.resume_reading()
+
+    def pause(self) -> None:
+        self._paused = True
+        self._mind_reading()
+
+    def resume(self) -> None:
+        self._paused = False
+        self._mind_reading()
+
+    def gone(self) -> None:
+        self._over = True  # what was complete is published; the rest never was
+
+    def timeout(self) -> None:
+        """A batch may be silent as long as its connection lives."""
+
+    def drain(self) -> None:
+        """Answer what was taken, and end."""
+        self._complete = True
+        self._rest = b""
+        self._finish()
+
+
+def _line_answer(outcome: Outcome) -> bytes:
+    if isinstance(outcome, Problem):
+        return b'{"error":' + _ENCODER.encode(outcome.members()) + b"}\n"
+    return b'{"id":"%b"}\n' % outcome.id.encode()
+
+
+def batch(hub: Hub, limit: int, exchange: Exchange, body: bytes) -> None:
+    """Take a batch as it comes, and answer it as it goes."""
+    write = exchange.start(
+        200,
+        (
+            ("Content-Type", "application/x-ndjson"),
+            ("Cache-Control", "no-store, no-transform"),
+            ("X-Accel-Buffering", "no"),
+        ),
+    )
+    taken = Batch(hub, exchange, limit, write)
+    exchange.sink = taken
+    exchange.owner = taken

@@ -1,0 +1,54 @@
+"""What an operator can set: one frozen record, read by the server, filled by the command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Settings"]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings of one server. Sizes in bytes, times in seconds."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on. Anything but a loopback address needs `open`."""
+
+    port: int = 8066
+    """Port to listen on; 0 lets the system choose a free one."""
+
+    base_path: str = ""
+    """Prefix of every URL, such as `/live`; empty or beginning with `/`, never ending with it."""
+
+    log: str = "memory"
+    """Where the log is kept: `memory`."""
+
+    open: bool = False
+    """Serve without keys although bound to an address that others can reach."""
+
+    allow_host: tuple[str, ...] = ()
+    """Host names accepted beside `localhost` and the loopback addresses (without port)."""
+
+    allow_origin: tuple[str, ...] = ()
+    """Origins whose pages may publish and open a WebSocket, such as `https://example.org`."""
+
+    hold_records: int = 10_000
+    """Records of one stream that can be replayed."""
+
+    hold_bytes: int = 8 * 2**20
+    """Payload bytes of one stream that can be replayed."""
+
+    hold_seconds: float = 24 * 3600.0
+    """Age up to which a stream's record can be replayed."""
+
+    hold_total: int = 512 * 2**20
+    """Bytes held of all topics together."""
+
+    body_limit: int = 2**20
+    """Largest body of one publish, or line of a batch, or WebSocket message."""
+
+    drain: float = 10.0
+    """Longest time a stop may take."""
+
+    retry: float = 1.0
+    """What SSE clients are told to wait before they reconnect."""

@@ -1,0 +1,178 @@
+"""WebSocket frames (RFC 6455, 5) without I/O: bytes in, messages out; and the frames to send.
+
+Single frames are read and written by the `websockets` library; what spans frames (fragments,
+interleaved control frames, UTF-8, the size of a message) is here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+
+from websockets.exceptions import PayloadTooBig, ProtocolError
+from websockets.frames import Close, CloseCode, Frame, Opcode
+from websockets.streams import StreamReader
+
+__all__ = ["Closed", "Message", "Ping", "Pong", "Receiver", "Violation", "binary", "close", "ping",
+           "pong", "text"]  # fmt: skip
+
+
+def _frame(opcode: Opcode, data: bytes) -> bytes:
+    return bytes(Frame(opcode, data).serialize(mask=False, extensions=[]))
+
+
+def text(data: bytes) -> bytes:
+    """A text message; `data` is UTF-8."""
+    return _frame(Opcode.TEXT, data)
+
+
+def binary(data: bytes) -> bytes:
+    """A binary message."""
+    return _frame(Opcode.BINARY, data)
+
+
+def ping(data: bytes = b"") -> bytes:
+    return _frame(Opcode.PING, data)
+
+
+def pong(data: bytes) -> bytes:
+    return _frame(Opcode.PONG, data)
+
+
+def close(code: int, reason: str = "") -> bytes:
+    """A close frame; the reason is cut to what fits (5.5: 125 bytes with the code)."""
+    short = reason.encode()[:123].decode(errors="ignore")
+    return _frame(Opcode.CLOSE, Close(code, short).serialize())
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A whole message; a text's payload is valid UTF-8."""
+
+    data: bytes
+    is_text: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Pong:
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The client closes; `code` is 1005 where it gave none."""
+
+    code: int
+    reason: str
+
+
+class Violation(Exception):
+    """The client broke the protocol: close with `code`."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
+class Receiver:
+    """Reads what a client sends. Holds nothing while no frame or message is under way."""
+
+    __slots__ = ("_fragments", "_is_text", "_limit", "_parsing", "_reader", "_size")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit  # bytes of one message
+        self._reader: StreamReader | None = None
+        self._parsing: Generator[None, None, Frame] | None = None
+        self._fragments: list[bytes] | None = None  # of the message under way
+        self._is_text = False
+        self._size = 0
+
+    def feed(self, data: bytes) -> Iterator[Message | Ping | Pong | Closed]:
+        """What `data` completes. Raises Violation where it is not what a client may send.
+
+        After a Closed or a Violation nothing more must be fed.
+        """
+        reader = self._reader
+        if reader is None:
+            reader = self._reader = StreamReader()
+        reader.feed_data(data)
+        while True:
+            frame = self._next_frame(reader)
+            if frame is None:
+                break
+            event = self._take(frame)
+            if event is not None:
+                yield event
+                if isinstance(event, Closed):
+                    return
+        if self._parsing is None:
+            self._reader = None
+
+    def _next_frame(self, reader: StreamReader) -> Frame | None:
+        if self._parsing is None:
+            if not reader.buffer:
+                return None
+            self._parsing = Frame.parse(
+                reader.read_exact, mask=True, max_size=max(self._limit - self._size, 125)
+            )
+        try:
+            next(self._parsing)
+        except StopIteration as stop:
+            self._parsing = None
+            frame: Frame = stop.value
+            return frame
+        except PayloadTooBig:
+            raise self._too_big() from None
+        except ProtocolError as error:
+            raise Violation(CloseCode.PROTOCOL_ERROR, str(error)) from None
+        return None
+
+    def _take(self, frame: Frame) -> Message | Ping | Pong | Closed | None:
+        data = bytes(frame.data)
+        if frame.opcode is Opcode.PING:
+            return Ping(data)
+        if frame.opcode is Opcode.PONG:
+            return Pong(data)
+        if frame.opcode is Opcode.CLOSE:
+            return _closed(data)
+        if frame.opcode is Opcode.CONT:
+            if self._fragments is None:
+                raise Violation(CloseCode.PROTOCOL_ERROR, "a continuation of nothing")
+        else:
+            if self._fragments is not None:
+                raise Violation(CloseCode.PROTOCOL_ERROR, "a message inside another")
+            self._fragments = []
+            self._is_text = frame.opcode is Opcode.TEXT
+        self._fragments.append(data)
+        self._size += len(data)
+        if self._size > self._limit:
+            raise self._too_big()
+        if not frame.fin:
+            return None
+        whole = b"".join(self._fragments)
+        self._fragments, self._size = None, 0
+        if self._is_text:
+            try:
+                whole.decode()
+            except UnicodeDecodeError:
+                raise Violation(CloseCode.INVALID_DATA, "a text is not UTF-8") from None
+        return Message(whole, self._is_text)
+
+    def _too_big(self) -> Violation:
+        return Violation(CloseCode.MESSAGE_TOO_BIG, f"a message has at most {self._limit} bytes")
+
+
+def _closed(data: bytes) -> Closed:
+    try:
+        given = Close.parse(data)
+    except ProtocolError as error:
+        raise Violation(CloseCode.PROTOCOL_ERROR, str(error)) from None
+    except UnicodeDecodeError:
+        raise Violation(CloseCode.INVALID_DATA, "the reason is not UTF-8") from None
+    return Closed(given.code, given.reason)

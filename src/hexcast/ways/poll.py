@@ -1,0 +1,152 @@
+"""Polling: a value with its `ETag`, or a batch of what came since a cursor."""
+
+from __future__ import annotations
+
+from ..http.exchange import Exchange, Headers, Response
+from ..problem import Problem
+from ..record import Id, Record
+from ..start import Start, begin
+from .ask import Ask
+from .context import Context
+from .encode import batch_json, record_json
+
+__all__ = ["batch_response", "poll", "single_record", "value_responses"]
+
+BATCH_BYTES = 2**20
+
+STREAM_HEADERS: Headers = (
+    ("Cache-Control", "no-store, no-transform"),
+    ("X-Accel-Buffering", "no"),
+)
+"""What keeps caches and proxies off answers that are good once only."""
+
+PAYLOAD_HEADERS: Headers = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("Content-Security-Policy", "sandbox"),
+)
+"""What keeps a published payload from acting as a page of this server."""
+
+JSON_TYPE = ("Content-Type", "application/json")
+
+
+def poll(context: Context, ask: Ask, exchange: Exchange) -> None:
+    """Answer at once with what there is."""
+    context.meters.ways["poll"].requests += 1
+    if ask.cursor_given or not ask.one:
+        response, _ = batch_response(context, ask)
+        exchange.respond(response)
+        return
+    record = newest(context, ask)
+    if record is None:
+        raise Problem(404, "there is nothing under this topic")
+    full, unchanged = value_responses(context, ask, record)
+    matched = record.id in ask.none_match or "*" in ask.none_match
+    exchange.respond(unchanged if matched else full)
+
+
+def newest(context: Context, ask: Ask) -> Record | None:
+    """The newest record of the one topic asked for."""
+    topic = context.hub.topics.get(ask.selector.single)
+    return None if topic is None else topic.value
+
+
+def value_responses(context: Context, ask: Ask, record: Record) -> tuple[Response, Response]:
+    """The answers 200 and 304 that tell of a record's payload."""
+    key = (record, ask.format, ask.vary + ask.way)
+    known = context.values.get(key)
+    if known is not None:
+        return known
+    common: list[tuple[str, str]] = [("ETag", f'"{record.id}"'), ("Cache-Control", "no-cache")]
+    if ask.vary:
+        common.append(("Vary", ask.vary))
+    common.append(("Hexcast-Way", ask.way))
+    if ask.format == "json":
+        head: Headers = (JSON_TYPE, *common, *PAYLOAD_HEADERS)
+        body = record_json(record) + b"\n"
+    else:
+        head = (("Content-Type", record.type), *common, *PAYLOAD_HEADERS)
+        body = record.data
+    return context.remember(key, (Response(200, head, body), Response(304, tuple(common))))
+
+
+def single_record(context: Context, ask: Ask, id: str, exchange: Exchange) -> None:
+    """Answer `?id=`: one record, which will never change."""
+    try:
+        place = Id.parse(id)
+    except ValueError as error:
+        raise Problem(400, str(error)) from None
+    known = context.hub.known(place)
+    record = context.hub.record_at(ask.selector.single, place.seq) if known else None
+    if record is None:
+        raise Problem(404, "no record of this topic with this id is held")
+    if record.op == "delete":
+        raise Problem(410, "this record deleted the topic")
+    common: Headers = (
+        ("ETag", f'"{record.id}"'),
+        ("Cache-Control", "private, max-age=31536000, immutable"),
+        ("Hexcast-Way", "poll"),
+    )
+    if record.id in ask.none_match or "*" in ask.none_match:
+        exchange.respond(Response(304, common))
+    elif ask.format == "json":
+        exchange.respond(
+            Response(200, (JSON_TYPE, *common, *PAYLOAD_HEADERS), record_json(record) + b"\n")
+        )
+    else:
+        exchange.respond(
+            Response(200, (("Content-Type", record.type), *common, *PAYLOAD_HEADERS), record.data)
+        )
+
+
+def batch_response(context: Context, ask: Ask) -> tuple[Response, bool]:
+    """A batch from the client's cursor, and whether it tells anything.
+
+    Without a cursor: each topic's newest record.
+    """
+    hub = context.hub
+    start = begin(hub, ask.selector, header=ask.header, since=ask.since, last=max(1, ask.last))
+    gap = start.gap
+    if gap is None and start.fresh is None:
+        gap = hub.gap(ask.selector, start.cursor, hub.id(start.cursor), start.told)
+    scanned = hub.history.scan(
+        ask.selector, start.cursor, start.horizon, fresh=start.fresh, limit=ask.limit,
+        size=BATCH_BYTES,
+    )  # fmt: skip
+    records, position = scanned.records, scanned.position
+    if position < start.horizon:
+        # Stopped at a limit: whether anything is left decides what the client is told.
+        rest = hub.history.scan(ask.selector, position, start.horizon, fresh=start.fresh, limit=1)
+        if not rest.records:
+            position = rest.position
+    end = ended(context, ask, position)
+    body = batch_json(
+        records, hub.id(position), gap, more=position < start.horizon and not end, end=end
+    )
+    meter = context.meters.ways[ask.way]
+    meter.deliveries += len(records)
+    meter.folds += scanned.folded
+    meter.gaps += gap is not None
+    first = records[0].seq if records else 0
+    response = Response(200, batch_headers(ask, start.header(hub, first, position)), body)
+    return response, bool(records or gap or end or position < start.horizon)
+
+
+def batch_headers(ask: Ask, cursor: str) -> Headers:
+    """The headers of a batch that begins at a cursor."""
+    vary: Headers = (("Vary", ask.vary),) if ask.vary else ()
+    return (
+        JSON_TYPE, *STREAM_HEADERS, *vary, ("Hexcast-Way", ask.way), ("Hexcast-Cursor", cursor),
+        ("X-Content-Type-Options", "nosniff"),
+    )  # fmt: skip
+
+
+def ended(context: Context, ask: Ask, position: int) -> bool:
+    """Whether a client at a place has had the last, for now, of the one topic it asked for."""
+    topic = context.hub.topics.get(ask.selector.single)
+    last = None if topic is None else topic.newest
+    return last is not None and last.end and position >= last.seq
+
+
+def has_ended(context: Context, ask: Ask, start: Start) -> bool:
+    """Whether a client comes back with a cursor to a topic that has ended by then."""
+    return bool(start.given) and start.gap is None and ended(context, ask, start.cursor)

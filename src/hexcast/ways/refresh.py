@@ -1,0 +1,52 @@
+"""Page refresh: an HTML page of the topic that the browser itself asks for again."""
+
+from __future__ import annotations
+
+from ..http.exchange import Exchange, Headers, Response
+from ..record import Record
+from .ask import Ask
+from .context import Context
+from .page import LIVE_POLICY, PLAIN_POLICY, topic_page
+
+__all__ = ["refresh"]
+
+MAX_TOPICS = 1000
+
+
+def refresh(context: Context, ask: Ask, exchange: Exchange) -> None:
+    """Answer with a page: plain where the way was named, live where `Accept` chose it."""
+    hub, meter = context.hub, context.meters.ways["refresh"]
+    meter.requests += 1
+    live = not ask.chosen
+    records, position = _newest(context, ask)
+    tag = max((r.seq for r in records), default=0)
+    headers: list[tuple[str, str]] = [("Cache-Control", "no-cache"), ("Hexcast-Way", "refresh")]
+    if records:
+        headers.append(("ETag", f'W/"{hub.id(tag)}"'))
+    if ask.vary:
+        headers.append(("Vary", ask.vary))
+    if not live:
+        headers.append(("Refresh", str(ask.every)))
+    if records and (hub.id(tag) in ask.none_match or "*" in ask.none_match):
+        exchange.respond(Response(304, tuple(headers)))
+        return
+    body = topic_page(ask.selector.text, records, hub.id(position), live=live, every=ask.every)
+    meter.deliveries += len(records)
+    meter.sent += len(body)
+    page: Headers = (
+        ("Content-Type", "text/html; charset=utf-8"),
+        ("Content-Security-Policy", LIVE_POLICY if live else PLAIN_POLICY),
+        ("X-Content-Type-Options", "nosniff"),
+    )
+    exchange.respond(Response(200 if records or not ask.one else 404, (*page, *headers), body))
+
+
+def _newest(context: Context, ask: Ask) -> tuple[list[Record], int]:
+    """Each selected topic's newest record, as many as a page shows, and the place they are from."""
+    hub = context.hub
+    if ask.one:
+        topic = hub.topics.get(ask.selector.single)
+        value = None if topic is None else topic.value
+        return ([] if value is None else [value]), hub.head
+    scanned = hub.history.scan(ask.selector, 0, hub.head, fresh=1, limit=MAX_TOPICS, size=2**20)
+    return scanned.records, scanned.position

@@ -1,0 +1,169 @@
+"""Server-Sent Events: a stream of records as the EventSource of a browser reads it.
+
+Fields and their framing are the WHATWG HTML standard's, section 9.2.
+"""
+
+from __future__ import annotations
+
+from ..feed import Subscriber
+from ..form import StreamForm
+from ..http.exchange import Exchange, Frame, Response
+from ..media import utf8
+from ..record import Gap, Record
+from ..start import begin
+from .ask import Ask
+from .context import Context
+from .encode import gap_json, record_json
+from .poll import STREAM_HEADERS, has_ended
+
+__all__ = ["SseForm", "sse"]
+
+HEARTBEAT_SECONDS = 12.0
+
+
+def _event(data: bytes, *, id: str = "", name: str = "") -> bytes:
+    """One event. `data` has no CR."""
+    head = (f"id: {id}\n" if id else "") + (f"event: {name}\n" if name else "")
+    return b"%b%b\n\n" % (
+        head.encode(),
+        b"\n".join([b"data: " + line for line in data.split(b"\n")]),
+    )
+
+
+class SseForm(StreamForm):
+    """Records as events, in a format and the framing of the connections that carry them."""
+
+    way = "sse"
+
+    def __init__(self, format: str, frame: Frame) -> None:
+        super().__init__((format, frame))
+        self._raw = format == "raw"
+        self.frame = frame
+
+    def encode(self, record: Record) -> bytes:
+        name, data = record.event, record.data
+        if not self._raw:
+            name, data = "", record_json(record)
+        elif record.op == "delete":
+            name, data = "hexcast:delete", record_json(record)
+        elif b"\r" in data or utf8(data) is None:
+            # EventSource takes CR for a line end, and all of a stream for UTF-8.
+            name, data = "hexcast:record", record_json(record)
+        return self.frame(_event(data, id=record.id, name=name))
+
+    def gap(self, gap: Gap) -> bytes:
+        return self.frame(_event(gap_json(gap), name="hexcast:gap"))
+
+    def cursor(self, id: str) -> bytes:
+        """The event that moves a quiet client's cursor."""
+        return self.frame(_event(id.encode(), id=id, name="hexcast:cursor"))
+
+
+def sse(context: Context, ask: Ask, exchange: Exchange) -> None:
+    """Answer with a stream that stays open."""
+    hub, meter = context.hub, context.meters.ways["sse"]
+    meter.requests += 1
+    start = begin(hub, ask.selector, header=ask.header, since=ask.since, last=ask.last)
+    extra = [("Hexcast-Way", "sse")]
+    if ask.fallback:
+        extra.append(("Hexcast-Fallback", ask.fallback))
+    if ask.vary:
+        extra.append(("Vary", ask.vary))
+    if has_ended(context, ask, start):
+        exchange.respond(Response(204, (*extra, ("Cache-Control", "no-store"))))
+        return
+    feed = context.feeds.feed(ask.selector, SseForm(ask.format, exchange.frame))
+    form = feed.form
+    assert isinstance(form, SseForm)
+    stream = SseStream(context, exchange, form)
+    subscriber = stream.subscriber = Subscriber(feed, stream, start)
+    step = subscriber.first()
+    cursor = start.header(hub, step.first, step.position)
+    write = exchange.start(
+        200,
+        (
+            ("Content-Type", "text/event-stream"),
+            *STREAM_HEADERS,
+            *extra,
+            ("Hexcast-Cursor", cursor),
+            ("X-Content-Type-Options", "nosniff"),
+        ),
+    )
+    if exchange.request.method == "HEAD":
+        stream.over()
+        exchange.finish()
+        return
+    preface = [form.frame(b"retry: %d\n\n" % int(context.settings.retry * 1000))]
+    if context.draining:
+        stream.over()
+        write(preface[0])
+        exchange.finish()
+        return
+    if start.gap is not None:
+        meter.gaps += 1
+        preface.append(form.gap(start.gap))
+    preface.append(step.chunk if step.records else step.chunk + form.cursor(hub.id(step.position)))
+    exchange.owner = stream
+    exchange.wake(HEARTBEAT_SECONDS)
+    write(b"".join(preface))
+    if step.end:
+        stream.ended()
+    else:
+        subscriber.go(write)
+
+
+class SseStream:
+    """One client's stream."""
+
+    __slots__ = ("context", "exchange", "form", "subscriber")
+
+    def __init__(self, context: Context, exchange: Exchange, form: SseForm) -> None:
+        self.context = context
+        self.exchange = exchange
+        self.form = form
+        self.subscriber: Subscriber | None = None
+        context.meters.ways["sse"].clients += 1
+
+    def over(self) -> None:
+        """Count this client out, once."""
+        subscriber, self.subscriber = self.subscriber, None
+        if subscriber is not None:
+            subscriber.leave()
+            self.context.meters.ways["sse"].clients -= 1
+
+    def ended(self) -> None:
+        self.over()
+        self.exchange.finish()
+
+    def replayed(self) -> None:
+        """Only replays are told so."""
+
+    def pause(self) -> None:
+        if self.subscriber is not None:
+            self.subscriber.pause()
+
+    def resume(self) -> None:
+        if self.subscriber is not None:
+            self.subscriber.resume()
+
+    def gone(self) -> None:
+        self.over()
+
+    def timeout(self) -> None:
+        """A heartbeat, so that proxies and the client know that the stream lives."""
+        subscriber = self.subscriber
+        if subscriber is None:
+            return
+        if not subscriber.paused:
+            moved = subscriber.news_of_position()
+            subscriber.write(self.form.cursor(moved) if moved else self.form.frame(b":\n\n"))
+        self.exchange.wake(HEARTBEAT_SECONDS)
+
+    def drain(self) -> None:
+        subscriber = self.subscriber
+        if subscriber is not None:
+            self.over()
+            subscriber.write(
+                self.form.frame(b"retry: %d\n\n" % int(self.context.settings.retry * 1000))
+            )
+            self.exchange.finish()
