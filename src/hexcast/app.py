@@ -18,7 +18,7 @@ from .problem import Problem
 from .topics import Selector, is_pattern
 from .ways.ask import Ask, read_ask
 from .ways.context import Context
-from .ways.long_poll import long_poll
+from .ways.long_poll import LongPoll
 from .ways.page import PLAIN_POLICY, topics_page
 from .ways.poll import poll, single_record
 from .ways.refresh import refresh
@@ -31,13 +31,14 @@ TOPIC_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 TOPICS_METHODS = "GET, HEAD, POST, OPTIONS"
 PAGE_METHODS = "GET, HEAD, OPTIONS"
 
-_WAYS: dict[str, Callable[[Context, Ask, Exchange], None]] = {
-    "refresh": refresh,
-    "poll": poll,
-    "long-poll": long_poll,
-    "sse": sse,
-    "websocket": websocket,
+_WAYS: dict[str, Callable[[Context, Ask], Callable[[Exchange], None]]] = {
+    "refresh": partial(partial, refresh),
+    "poll": partial(partial, poll),
+    "long-poll": LongPoll,
+    "sse": partial(partial, sse),
+    "websocket": partial(partial, websocket),
 }
+"""For each way, what makes the server of one request from what it asks."""
 
 _MAX_LISTED = 10_000
 
@@ -136,8 +137,8 @@ class App:
             return Plan(lambda exchange, body: single_record(context, ask, id, exchange))
         if ask.way == "websocket":
             self._access.check_origin(request)
-        serve = _WAYS[ask.way]
-        return Plan(lambda exchange, body: serve(context, ask, exchange))
+        serve = _WAYS[ask.way](context, ask)
+        return Plan(lambda exchange, body: serve(exchange))
 
     def _listing(self, request: Request) -> Response:
         listed = [

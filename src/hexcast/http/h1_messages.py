@@ -62,7 +62,8 @@ class MessageReader:
         self._url = b""
         self._fields: list[tuple[str, str]] = []
         self._fields_size = 0
-        self._unread = 0  # bytes fed since the head under way began
+        self._unread = 0  # bytes fed for the head under way, after those it began in
+        self._began = False  # in the bytes being fed
 
     @property
     def idle(self) -> bool:
@@ -71,7 +72,7 @@ class MessageReader:
 
     def feed(self, data: bytes) -> None:
         """Read more. Nothing must be fed after a fault, or a request for another protocol."""
-        self._unread = 0 if self.idle else self._unread
+        self._began = False
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -82,7 +83,9 @@ class MessageReader:
             if self.fault is None:
                 self.fault = self._malformed(data, error)
         else:
-            self._unread += len(data)
+            # The parser gathers a name or value that does not end; where a head began inside of
+            # `data` is not known, so these bytes do not count.
+            self._unread = 0 if self._began else self._unread + len(data)
             if self.in_head and self._unread > MAX_LINE + MAX_HEADERS:
                 self.fault = _too_long(line=not self._fields)
 
@@ -100,6 +103,7 @@ class MessageReader:
         self._url = b""
         self._fields = []
         self._fields_size = 0
+        self._began = True
         self.in_head = True
 
     def on_url(self, url: bytes) -> None:

@@ -13,36 +13,67 @@ from ..record import Record
 from .ask import Ask
 from .context import Context
 from .encode import batch_json
-from .poll import batch_headers, batch_response, newest, value_responses
+from .poll import batch_headers, batch_response, gather, newest, value_responses
 
-__all__ = ["long_poll"]
+__all__ = ["LongPoll"]
 
 
-def long_poll(context: Context, ask: Ask, exchange: Exchange) -> None:
-    """Answer now if there is something to tell, else hold."""
-    context.meters.ways["long-poll"].requests += 1
-    form: AnswerForm
-    if ask.cursor_given or not ask.one:
-        response, tells = batch_response(context, ask)
-        form = BatchForm(context, ask)
-    else:
+class LongPoll:
+    """Serves one request's long polls, and those of all who ask the same."""
+
+    __slots__ = ("_ask", "_context", "_feed", "_quiet_at")
+
+    def __init__(self, context: Context, ask: Ask) -> None:
+        self._context = context
+        self._ask = ask
+        self._feed: Feed | None = None  # where the last who asked this was held
+        self._quiet_at = -1  # the log's head when there was nothing to tell them
+
+    def __call__(self, exchange: Exchange) -> None:
+        """Answer now if there is something to tell, else hold."""
+        context, feed = self._context, self._feed
+        context.meters.ways["long-poll"].requests += 1
+        if (
+            feed is not None
+            and feed.waiting  # so that it is still fed
+            and self._quiet_at == context.hub.history.head
+            and not context.draining
+        ):
+            self._hold(feed, exchange)  # nothing has happened since
+            return
+        at_once = self._ask.wait <= 0 or context.draining or exchange.request.method == "HEAD"
+        form = self._answer_or_form(exchange, at_once)
+        if form is None:
+            return
+        feed = self._feed = context.feeds.feed(self._ask.selector, form)
+        if feed.pending:
+            # Published in this very moment: known here, not yet told to those who wait.
+            context.feeds.flush()
+        self._quiet_at = context.hub.history.head
+        self._hold(feed, exchange)
+
+    def _answer_or_form(self, exchange: Exchange, at_once: bool) -> AnswerForm | None:
+        """Answer what can be answered now; else the form in which to wait."""
+        context, ask = self._context, self._ask
+        if ask.cursor_given or not ask.one:
+            batch = gather(context, ask)
+            if not at_once and not batch.tells:
+                return BatchForm(context, ask)
+            exchange.respond(batch_response(context, ask, batch))
+            return None
         record = newest(context, ask)
-        tells = record is not None and record.id not in ask.none_match
-        if record is None:
-            response = _nothing()
+        if record is not None and record.id not in ask.none_match:
+            exchange.respond(value_responses(context, ask, record)[0])
+        elif at_once:
+            exchange.respond(_unchanged(context, ask, record))
         else:
-            response = value_responses(context, ask, record)[0 if tells else 1]
-        form = ValueForm(context, ask)
-    if tells or ask.wait <= 0 or context.draining or exchange.request.method == "HEAD":
-        exchange.respond(response)
-        return
-    feed = context.feeds.feed(ask.selector, form)
-    if feed.pending:
-        # Published in this very moment: held already, not yet written to those who wait.
-        context.feeds.flush()
-    exchange.owner = held = Held(context, ask, exchange, feed)
-    feed.waiting[held.tell] = None
-    exchange.wake(ask.wait)
+            return ValueForm(context, ask)
+        return None
+
+    def _hold(self, feed: Feed, exchange: Exchange) -> None:
+        exchange.owner = held = Held(self._context, self._ask, exchange, feed)
+        feed.waiting[held.tell] = None
+        exchange.wake(self._ask.wait)
 
 
 class Held:
@@ -74,8 +105,7 @@ class Held:
             position = self.context.hub.id(self.feed.position)
             body = batch_json((), position, None, more=False, end=False)
             return Response(200, batch_headers(self.ask, position), body)
-        record = newest(self.context, self.ask)
-        return _nothing() if record is None else value_responses(self.context, self.ask, record)[1]
+        return _unchanged(self.context, self.ask, newest(self.context, self.ask))
 
     def drain(self) -> None:
         self.timeout()
@@ -136,6 +166,11 @@ class ValueForm(AnswerForm):
         if record.op == "delete":
             return _nothing()
         return value_responses(self._context, self._ask, record)[0]
+
+
+def _unchanged(context: Context, ask: Ask, record: Record | None) -> Response:
+    """What a client that waited for another value is told when there is none."""
+    return _nothing() if record is None else value_responses(context, ask, record)[1]
 
 
 def _nothing() -> Response:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from ..http.exchange import Exchange, Headers, Response
 from ..problem import Problem
-from ..record import Id, Record
+from ..record import Gap, Id, Record
 from ..start import Start, begin
 from .ask import Ask
 from .context import Context
 from .encode import batch_json, record_json
 
-__all__ = ["batch_response", "poll", "single_record", "value_responses"]
+__all__ = ["Batch", "batch_response", "gather", "poll", "single_record", "value_responses"]
 
 BATCH_BYTES = 2**20
 
@@ -33,8 +35,7 @@ def poll(context: Context, ask: Ask, exchange: Exchange) -> None:
     """Answer at once with what there is."""
     context.meters.ways["poll"].requests += 1
     if ask.cursor_given or not ask.one:
-        response, _ = batch_response(context, ask)
-        exchange.respond(response)
+        exchange.respond(batch_response(context, ask, gather(context, ask)))
         return
     record = newest(context, ask)
     if record is None:
@@ -98,11 +99,27 @@ def single_record(context: Context, ask: Ask, id: str, exchange: Exchange) -> No
         )
 
 
-def batch_response(context: Context, ask: Ask) -> tuple[Response, bool]:
-    """A batch from the client's cursor, and whether it tells anything.
+class Batch(NamedTuple):
+    """What a client is to be told from its cursor on."""
 
-    Without a cursor: each topic's newest record.
-    """
+    start: Start
+    records: list[Record]
+    position: int
+    gap: Gap | None
+    end: bool
+
+    @property
+    def more(self) -> bool:
+        return self.position < self.start.horizon and not self.end
+
+    @property
+    def tells(self) -> bool:
+        """Whether there is anything to tell."""
+        return bool(self.records or self.gap or self.end or self.more)
+
+
+def gather(context: Context, ask: Ask) -> Batch:
+    """A batch from the client's cursor; without one, each topic's newest record."""
     hub = context.hub
     start = begin(hub, ask.selector, header=ask.header, since=ask.since, last=max(1, ask.last))
     gap = start.gap
@@ -119,16 +136,19 @@ def batch_response(context: Context, ask: Ask) -> tuple[Response, bool]:
         if not rest.records:
             position = rest.position
     end = ended(context, ask, position)
-    body = batch_json(
-        records, hub.id(position), gap, more=position < start.horizon and not end, end=end
-    )
     meter = context.meters.ways[ask.way]
     meter.deliveries += len(records)
     meter.folds += scanned.folded
     meter.gaps += gap is not None
+    return Batch(start, records, position, gap, end)
+
+
+def batch_response(context: Context, ask: Ask, batch: Batch) -> Response:
+    """The answer that tells a batch."""
+    hub, records = context.hub, batch.records
+    body = batch_json(records, hub.id(batch.position), batch.gap, more=batch.more, end=batch.end)
     first = records[0].seq if records else 0
-    response = Response(200, batch_headers(ask, start.header(hub, first, position)), body)
-    return response, bool(records or gap or end or position < start.horizon)
+    return Response(200, batch_headers(ask, batch.start.header(hub, first, batch.position)), body)
 
 
 def batch_headers(ask: Ask, cursor: str) -> Headers:

@@ -75,6 +75,7 @@ def sse(context: Context, ask: Ask, exchange: Exchange) -> None:
     feed = context.feeds.feed(ask.selector, SseForm(ask.format, exchange.frame))
     form = feed.form
     assert isinstance(form, SseForm)
+    bare = exchange.request.method == "HEAD"
     stream = SseStream(context, exchange, form)
     subscriber = stream.subscriber = Subscriber(feed, stream, start)
     step = subscriber.first()
@@ -89,7 +90,7 @@ def sse(context: Context, ask: Ask, exchange: Exchange) -> None:
             ("X-Content-Type-Options", "nosniff"),
         ),
     )
-    if exchange.request.method == "HEAD":
+    if bare:
         stream.over()
         exchange.finish()
         return

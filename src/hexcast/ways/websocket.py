@@ -127,7 +127,7 @@ class Session:
     """One client's WebSocket: the tunnel's bytes, its subscriber, and its closing handshake."""
 
     __slots__ = (
-        "closing", "context", "conversation", "exchange", "heard", "paused", "receiver",
+        "closing", "context", "conversation", "exchange", "heard", "hearing", "paused", "receiver",
         "subscriber", "write",
     )  # fmt: skip
 
@@ -137,7 +137,8 @@ class Session:
         self.write: Callable[[bytes], None] = _nowhere
         self.subscriber: Subscriber | None = None
         self.conversation: Conversation | None = None
-        self.receiver: frames.Receiver | None = None  # while it may send
+        self.receiver: frames.Receiver | None = None  # while a frame or message is under way
+        self.hearing = True  # it may still send: no close, and no violation, has come
         self.heard = True  # anything since the last ping
         self.paused = False
         self.closing = False  # our close frame is sent
@@ -146,7 +147,6 @@ class Session:
         """The handshake is done."""
         self.write = write
         self.subscriber = subscriber
-        self.receiver = frames.Receiver(self.context.settings.body_limit)
         self.exchange.owner = self
         self.context.meters.ways["websocket"].clients += 1
         self.exchange.wake(PING_SECONDS)
@@ -155,9 +155,11 @@ class Session:
 
     def feed(self, data: bytes) -> None:
         self.heard = True
+        if not self.hearing:
+            return
         receiver = self.receiver
         if receiver is None:
-            return  # it was told to close, or has closed
+            receiver = self.receiver = frames.Receiver(self.context.settings.body_limit)
         try:
             for event in receiver.feed(data):
                 if isinstance(event, frames.Ping):
@@ -169,8 +171,12 @@ class Session:
                 elif isinstance(event, frames.Message) and not self.closing:
                     self._message(event)
         except frames.Violation as violation:
+            self.hearing = False
             self.receiver = None
             self.close(violation.code, violation.reason)
+        else:
+            if receiver.idle:
+                self.receiver = None
 
     def _message(self, message: frames.Message) -> None:
         if self.conversation is None:
@@ -181,6 +187,7 @@ class Session:
             self.conversation.take(message.data)
 
     def _closed(self, event: frames.Closed) -> None:
+        self.hearing = False
         self.receiver = None
         if not self.closing:
             code = event.code if event.code != CloseCode.NO_STATUS_RCVD else 1000
@@ -245,6 +252,7 @@ class Session:
 
     def gone(self) -> None:
         self.closing = True
+        self.hearing = False
         self.receiver = None
         self._let_go()
         self.context.meters.ways["websocket"].clients -= 1
