@@ -53,7 +53,7 @@ def test_what_becomes_of_each_change(steps: list[tuple[Any, bytes, str, str, boo
         outcome = tell(hub, Draft("t", op, *said[:3], end, if_match=match,
                                   if_none=expects == "absent"))  # fmt: skip
         status, recorded = 0, False
-        if expects == "absent" and value or match and (not value or expects == "stale"):
+        if (expects == "absent" and value) or (match and (not value or expects == "stale")):
             status = 412
         elif op == "delete":
             status, recorded = (0, True) if value else (404, False)
