@@ -95,7 +95,7 @@ def test_the_environment_may_name_the_file(config: Path) -> None:
         ("port = true", "port: Expected `int`, got `bool`"),
         ("allow_host = 'a'", "allow_host: Expected `array`"),
         ("hold-records = 1\nhold_records = 2", "set twice"),
-        ("port = ", "Invalid value (at line 1"),
+        ("port = ", "Invalid value (at "),
         ("[server]\nport = 1", "there is no setting 'server'"),
     ],
 )
@@ -106,7 +106,7 @@ def test_a_file_that_cannot_be_meant(tmp_path: Path, text: str, message: str) ->
     assert settings is None
     assert message in output
     assert str(path) in output
-    with pytest.raises(ValueError, match="bad.toml"):
+    with pytest.raises(ValueError, match=r"bad\.toml"):
         read_config(path)
 
 

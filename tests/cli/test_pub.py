@@ -12,11 +12,12 @@ from hexcast.cli.pub import LINE_BYTES, Publication, messages_of
 from hexcast.client import Message
 from hexcast.client.lines import TooLong
 
-from .programs import Hexcast, hexcast, serving, wait_until
+from .programs import Done, Hexcast, hexcast, run, serving, wait_until
 
 
-def pub(server: Hexcast, *arguments: str, **more: Any) -> subprocess.CompletedProcess[str]:
-    return hexcast("pub", *arguments, "--url", server.url, **more)
+def pub(server: Hexcast, *arguments: str, input: bytes | None = None) -> Done:
+    command = ("pub", *arguments, "--url", server.url)
+    return run(*command) if input is None else hexcast(*command, input=input)
 
 
 @pytest.mark.parametrize(
@@ -30,66 +31,66 @@ def pub(server: Hexcast, *arguments: str, **more: Any) -> subprocess.CompletedPr
 )
 def test_one_record(server: Hexcast, topic: str, data: str, type: str, read: Any) -> None:
     done = pub(server, topic, data)
-    assert done.returncode == 0
+    assert done.code == 0
     record = server.get(topic)
     assert (record["data"], record["type"], record["op"]) == (read, type, "post")
-    assert done.stdout == record["id"] + "\n"
-    assert done.stderr == ""
+    assert done.out == record["id"] + "\n"
+    assert done.err == ""
 
 
 def test_bytes_of_the_shell_that_are_no_utf8(server: Hexcast, topic: str) -> None:
-    assert pub(server, topic, os.fsdecode(b"a\xffb")).returncode == 0
+    assert pub(server, topic, os.fsdecode(b"a\xffb")).code == 0
     assert server.get(topic)["type"] == "application/octet-stream"
 
 
 def test_all_options(server: Hexcast, topic: str) -> None:
     options = ("--event", "e", "--type", "text/x-mine", "--key", "k", "--end")
     first = pub(server, topic, "1", *options)
-    assert first.returncode == 0
+    assert first.code == 0
     record = server.get(topic)
     assert (record["event"], record["type"], record["end"]) == ("e", "text/x-mine", True)
-    assert pub(server, topic, "1", *options).stdout == first.stdout  # published once
+    assert pub(server, topic, "1", *options).out == first.out  # published once
 
 
 def test_put(server: Hexcast, topic: str) -> None:
-    assert pub(server, topic, "1", "--put").returncode == 0
+    assert pub(server, topic, "1", "--put").code == 0
     assert server.get(topic)["op"] == "put"
     done = pub(server, topic, "2")
-    assert done.returncode == 1
-    assert done.stdout == ""
-    assert done.stderr.startswith("hexcast: Conflict: ")
-    assert done.stderr.count("\n") == 1
+    assert done.code == 1
+    assert done.out == ""
+    assert done.err.startswith("hexcast: Conflict: ")
+    assert done.err.count("\n") == 1
 
 
 def test_no_server_is_told_in_one_line() -> None:
     with serving("serve") as server:
         url = server.url
-    done = hexcast("pub", "t", "x", "--url", url)
-    assert done.returncode == 1
-    assert done.stderr == f"hexcast: cannot reach {url}: Connection refused\n"
+    done = run("pub", "t", "x", "--url", url)
+    assert done.code == 1
+    assert done.err == f"hexcast: cannot reach {url}: Connection refused\n"
 
 
 def test_the_server_may_be_named_by_the_environment(server: Hexcast, topic: str) -> None:
-    done = hexcast("pub", topic, "x", env={"HEXCAST_URL": server.url, "HEXCAST_TOKEN": "s3"})
-    assert done.returncode == 0
+    done = run("pub", topic, "x", env={"HEXCAST_URL": server.url, "HEXCAST_TOKEN": "s3"})
+    assert done.code == 0
     assert server.get(topic)["data"] == "x"
 
 
 def test_lines_of_standard_input(server: Hexcast, topic: str) -> None:
     text = b'one\r\n\n{"two": 2}\n\xff\nlast without an end'
     done = pub(server, topic, input=text)
-    assert done.returncode == 0
+    assert done.code == 0
     assert [record["data"] for record in server.held(topic)] == [
         *("one", "", {"two": 2}, {"base64": "/w=="}, "last without an end")
     ]
-    assert done.stdout == ""
-    assert "5 acknowledged" in done.stderr
+    assert done.out == ""
+    assert "5 acknowledged" in done.err
 
 
 def test_no_lines_at_all(server: Hexcast, topic: str) -> None:
     done = pub(server, topic, input=b"")
-    assert done.returncode == 0
-    assert "0 acknowledged" in done.stderr
+    assert done.code == 0
+    assert "0 acknowledged" in done.err
 
 
 def test_each_line_goes_out_at_once(server: Hexcast, topic: str) -> None:
@@ -107,15 +108,15 @@ def test_each_line_goes_out_at_once(server: Hexcast, topic: str) -> None:
 
 def test_refused_lines_are_told_and_counted(server: Hexcast, topic: str) -> None:
     server_state = topic + "/state"
-    assert pub(server, server_state, "1", "--put").returncode == 0
+    assert pub(server, server_state, "1", "--put").code == 0
     done = pub(server, server_state, input=b"line\n" * 30)
-    assert done.returncode == 1
-    assert "0 acknowledged, 30 refused" in done.stderr
-    assert done.stderr.count("Conflict") == 10
+    assert done.code == 1
+    assert "0 acknowledged, 30 refused" in done.err
+    assert done.err.count("Conflict") == 10
 
 
 def test_end_marks_the_last_line_alone(server: Hexcast, topic: str) -> None:
-    assert pub(server, topic, "--end", input=b"a\nb\nc\n").returncode == 0
+    assert pub(server, topic, "--end", input=b"a\nb\nc\n").code == 0
     assert [(r["data"], r.get("end")) for r in server.held(topic)] == [
         *(("a", None), ("b", None), ("c", True))
     ]
@@ -123,15 +124,15 @@ def test_end_marks_the_last_line_alone(server: Hexcast, topic: str) -> None:
 
 def test_a_key_makes_a_second_run_publish_nothing(server: Hexcast, topic: str) -> None:
     for _ in range(2):
-        assert pub(server, topic, "--key", "run", input=b"a\nb\n").returncode == 0
+        assert pub(server, topic, "--key", "run", input=b"a\nb\n").code == 0
     assert [record["data"] for record in server.held(topic)] == ["a", "b"]
 
 
 def test_many_lines(server: Hexcast, topic: str) -> None:
     text = b"".join(b"line %d\n" % n for n in range(5000))
     done = pub(server, topic, input=text)
-    assert done.returncode == 0
-    assert "5,000 acknowledged" in done.stderr
+    assert done.code == 0
+    assert "5,000 acknowledged" in done.err
     assert server.get(topic)["data"] == "line 4999"
 
 

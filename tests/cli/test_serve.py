@@ -9,7 +9,7 @@ import pytest
 
 from hexcast import __version__
 
-from .programs import Hexcast, hexcast, serving
+from .programs import Hexcast, run, serving
 
 
 def test_the_start_line_says_where_it_is_and_what_it_promises() -> None:
@@ -32,10 +32,10 @@ def test_ctrl_c_ends_it_cleanly() -> None:
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1"])
 def test_others_are_not_served_without_being_told_to(host: str) -> None:
-    done = hexcast("serve", "--host", host, "--port", "0")
-    assert done.returncode == 2
-    assert "--open" in done.stderr
-    assert host in done.stderr
+    done = run("serve", "--host", host, "--port", "0")
+    assert done.code == 2
+    assert "--open" in done.err
+    assert host in done.err
 
 
 def test_open_serves_others() -> None:
@@ -46,17 +46,17 @@ def test_open_serves_others() -> None:
 def test_a_port_in_use_is_told() -> None:
     with serving("serve") as server:
         port = server.url.rpartition(":")[2]
-        done = hexcast("serve", "--port", port)
-        assert done.returncode == 1
-        assert port in done.stderr
-        assert "Address already in use" in done.stderr
-        assert "Traceback" not in done.stderr
+        done = run("serve", "--port", port)
+        assert done.code == 1
+        assert port in done.err
+        assert "Address already in use" in done.err
+        assert "Traceback" not in done.err
 
 
 def test_an_unknown_log_is_wrong_usage() -> None:
-    done = hexcast("serve", "--port", "0", "--log", "papyrus")
-    assert done.returncode == 2
-    assert "papyrus" in done.stderr
+    done = run("serve", "--port", "0", "--log", "papyrus")
+    assert done.code == 2
+    assert "papyrus" in done.err
 
 
 def test_settings_reach_the_server(tmp_path: Path) -> None:

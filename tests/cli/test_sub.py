@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 
@@ -11,40 +12,35 @@ from hexcast.client import Gap, Record
 
 from .programs import Hexcast, hexcast, serving
 
-WAYS = ["auto", "sse", "websocket", "long-poll", "poll", "refresh"]
 
-
-@pytest.mark.parametrize("way", WAYS)
-def test_a_line_for_each_record_over_every_way(server: Hexcast, topic: str, way: str) -> None:
+def test_it_follows_until_ctrl_c(server: Hexcast, topic: str) -> None:
     server.post(topic, "old")
-    with Hexcast(
-        "sub", topic, "--way", way, "--last", "1", "--json", "--url", server.url
-    ) as program:
+    with Hexcast("sub", topic, "--last", "1", "--json", "--url", server.url) as program:
         first = json.loads(program.line() or "")
         assert (first["topic"], first["data"]) == (topic, "old")
-        program.until("connected")
+        program.until("connected (sse)")
         server.post(topic, "new")
         assert json.loads(program.line() or "")["data"] == "new"
         assert program.stop(signal.SIGINT) == 130
-    assert not [line for line in program.seen["err"] if "Traceback" in line or "Warn" in line]
+    assert len(program.seen["err"]) == 1
 
 
 def test_json_lines_are_what_the_server_sent(server: Hexcast, topic: str) -> None:
     server.post(topic, '{"n": 1.00e0}', type="application/json")
     server.post(topic, "x", "?end=1")
     done = hexcast("sub", topic, "--since", "earliest", "--json", "--url", server.url)
-    assert done.returncode == 0
-    first, second = done.stdout.splitlines()
+    assert done.code == 0
+    first, second = done.out.splitlines()
     assert '"data":{"n": 1.00e0}' in first
     assert json.loads(second)["end"] is True
-    assert "ended" in done.stderr
+    assert "ended" in done.err
 
 
 def test_plain_lines_for_pipes(server: Hexcast, topic: str) -> None:
     server.post(topic, "two\nlines", "?event=flash")
     server.post(topic, "\x1b[2J", "?end=1")
     done = hexcast("sub", topic, "--since", "earliest", "--url", server.url)
-    first, second = done.stdout.splitlines()
+    first, second = done.out.splitlines()
     assert first.endswith(f"  {topic}  flash  two\\nlines")
     assert second.endswith(f"  {topic}  \\x1b[2J  end")  # nothing that a terminal would act on
 
@@ -76,14 +72,14 @@ def test_a_gap_is_told_on_both_outputs() -> None:
         for n in range(1, 6):
             server.post("t", str(n), "?end=1" if n == 5 else "")
         done = hexcast("sub", "t", "--since", first, "--json", "--url", server.url)
-        gap, *records = map(json.loads, done.stdout.splitlines())
+        gap, *records = map(json.loads, done.out.splitlines())
         assert gap["gap"]["after"] == first
         assert gap["gap"]["topics"] == ["t"]
         assert [record["data"] for record in records] == ["4", "5"]
-        assert "no longer held" in done.stderr
+        assert "no longer held" in done.err
         plain = hexcast("sub", "t", "--since", first, "--url", server.url)
-        assert len(plain.stdout.splitlines()) == 2
-        assert "no longer held" in plain.stderr
+        assert len(plain.out.splitlines()) == 2
+        assert "no longer held" in plain.err
 
 
 def test_it_comes_back_after_a_restart() -> None:
@@ -108,22 +104,22 @@ def test_a_closed_pipe_ends_it_quietly(server: Hexcast, topic: str, json_option:
     """As `hexcast sub … | head -1`: it ends without waiting for another record."""
     server.post(topic, "1")
     command = ["sub", topic, "--last", "1", *json_option, "--url", server.url]
-    piped = subprocess.Popen(["head", "-1"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    assert piped.stdin is not None
-    with Hexcast(*command, stdout=piped.stdin.fileno()) as program:
-        piped.stdin.close()
-        output, _ = piped.communicate(timeout=20)
-        assert output.count(b"\n") == 1
+    reading, writing = os.pipe()
+    with Hexcast(*command, stdout=writing) as program:
+        os.close(writing)
+        head = subprocess.run(["head", "-1"], stdin=reading, capture_output=True, timeout=20)
+        os.close(reading)
+        assert head.stdout.count(b"\n") == 1
         assert program.wait() == 0
     assert program.seen["err"] == ["hexcast: connected (sse)"]
 
 
 def test_a_refusal_is_told_in_one_line(server: Hexcast, topic: str) -> None:
     done = hexcast("sub", topic, "--since", "not a cursor", "--url", server.url)
-    assert done.returncode == 1
-    assert done.stdout == ""
-    assert done.stderr.startswith("hexcast: Bad Request: since")
-    assert done.stderr.count("\n") == 1
+    assert done.code == 1
+    assert done.out == ""
+    assert done.err.startswith("hexcast: Bad Request: since")
+    assert done.err.count("\n") == 1
 
 
 RECORD = Record("k-7", "a/b", "post", {"n": 1}, None, "application/json", None, raw=b'{"id":"k-7"}')
