@@ -21,10 +21,9 @@ def rfc3339(milliseconds: int) -> str:
 
 def record_json(record: Record) -> bytes:
     """A record in json format, its empty members left out."""
-    parts = [
-        b'{"id":"%b","topic":%b,"op":"%b"'
-        % (record.id.encode(), quote(record.topic), record.op.encode())
-    ]
+    # A state's change is told as its full value, however it was published.
+    op = b"put" if record.op in ("patch", "append") else record.op.encode()
+    parts = [b'{"id":"%b","topic":%b,"op":"%b"' % (record.id.encode(), quote(record.topic), op)]
     if record.event:
         parts.append(b',"event":' + quote(record.event))
     if record.type:
