@@ -11,14 +11,14 @@ from . import __version__, publishing
 from .http.access import Access
 from .http.exchange import Body, Exchange, Plan, Response
 from .http.negotiate import prefers_html
-from .http.problems import refusal
+from .http.problems import problem_response, refusal
 from .http.request import Request
 from .metrics import MetricsPage
 from .problem import Problem
 from .topics import Selector, is_pattern
 from .ways.ask import Ask, read_ask
 from .ways.context import Context
-from .ways.long_poll import long_poll
+from .ways.long_poll import LongPoll
 from .ways.page import PLAIN_POLICY, topics_page
 from .ways.poll import poll, single_record
 from .ways.refresh import refresh
@@ -31,13 +31,14 @@ TOPIC_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 TOPICS_METHODS = "GET, HEAD, POST, OPTIONS"
 PAGE_METHODS = "GET, HEAD, OPTIONS"
 
-_WAYS: dict[str, Callable[[Context, Ask, Exchange], None]] = {
-    "refresh": refresh,
-    "poll": poll,
-    "long-poll": long_poll,
-    "sse": sse,
-    "websocket": websocket,
+_WAYS: dict[str, Callable[[Context, Ask], Callable[[Exchange], None]]] = {
+    "refresh": partial(partial, refresh),
+    "poll": partial(partial, poll),
+    "long-poll": LongPoll,
+    "sse": partial(partial, sse),
+    "websocket": partial(partial, websocket),
 }
+"""For each way, what makes the server of one request from what it asks."""
 
 _MAX_LISTED = 10_000
 
@@ -131,11 +132,10 @@ class App:
         context = self._context
         id = request.first("id")
         if one and id and ask.way in ("poll", "refresh"):
-            return Plan(lambda exchange, body: single_record(context, ask, id, exchange))
+            return _plan_way(ask, partial(single_record, context, ask, id))
         if ask.way == "websocket":
             self._access.check_origin(request)
-        serve = _WAYS[ask.way]
-        return Plan(lambda exchange, body: serve(context, ask, exchange))
+        return _plan_way(ask, _WAYS[ask.way](context, ask))
 
     def _listing(self, request: Request) -> Response:
         listed = [
@@ -233,6 +233,18 @@ def _selector(names: list[str]) -> Selector:
         return Selector(names)
     except ValueError as error:
         raise Problem(400, str(error)) from None
+
+
+def _plan_way(ask: Ask, serve: Callable[[Exchange], None]) -> Plan:
+    """The plan of a way; its refusals name it too."""
+
+    def run(exchange: Exchange, body: bytes) -> None:
+        try:
+            serve(exchange)
+        except Problem as problem:
+            exchange.respond(problem_response(problem, (("Hexcast-Way", ask.way),)))
+
+    return Plan(run)
 
 
 def _answer(response: Response) -> Plan:

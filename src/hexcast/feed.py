@@ -182,23 +182,10 @@ class Feed:
     # Deltas
 
     def change(self, record: Record, origin: int, careful: bool = False) -> Change | None:
-        """What a record has changed for those whose pass began at a place; None: all of it.
-
-        `careful` is a pass from a cursor that a client brings: it may have been cut in the middle
-        of another pass, so that what is known of the values it holds is not the whole truth.
-        """
-        deltas = self.deltas
-        if deltas is None or record.op == "post" or record.op == "delete":
+        """What a record has changed for those whose pass began at a place; None: all of it."""
+        if self.deltas is None or not self.deltas.matches(record.topic):
             return None
-        if not deltas.matches(record.topic):
-            return None
-        topic = self.feeds.hub.topics.get(record.topic)
-        base = None if topic is None else topic.at(origin)
-        if base is None or base.seq <= self.floor:
-            return None
-        if careful and base.passed and base.seq != origin:
-            return None
-        return self.feeds.deltas.change(base, record)
+        return self.feeds.change(record, origin, careful=careful, floor=self.floor)
 
     def changes(self, records: list[Record], origin: int) -> dict[Record, Change]:
         """The changes that `records` are, for those whose pass began at a place."""
@@ -317,10 +304,9 @@ class PacedFeed(Feed):
             waiting, self.waiting = self.waiting, {}
             for tell in waiting:
                 tell(None)  # each from its own cursor
-        elif self.ready:
-            if self._pass(origin, target):
-                for subscriber in list(self.ready):
-                    subscriber.client.ended()
+        elif self.ready and self._pass(origin, target):
+            for subscriber in list(self.ready):
+                subscriber.client.ended()
         self._flushed = target
         if self.ahead:
             self.catch_up()
@@ -566,6 +552,25 @@ class Feeds:
         for feed in dirty:
             if feed.dirty:
                 feed.flush()
+
+    def change(
+        self, record: Record, origin: int, *, careful: bool = False, floor: int = 0
+    ) -> Change | None:
+        """What a record has changed since a place; None where it has to be told in full.
+
+        `careful` is for a place that a client names: it may have been cut in the middle of a pass,
+        so that the value there is not sure to be one that it was sent. What is not newer than
+        `floor` is not held by all who are told.
+        """
+        if record.op == "post" or record.op == "delete":
+            return None
+        topic = self.hub.topics.get(record.topic)
+        base = None if topic is None else topic.at(origin)
+        if base is None or base.seq <= floor:
+            return None
+        if careful and base.passed and base.seq != origin:
+            return None
+        return self.deltas.change(base, record)
 
     def all(self) -> list[Feed]:
         return list(self._feeds.values())

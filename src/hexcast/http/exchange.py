@@ -132,7 +132,7 @@ class Exchange(ABC):
     """How a piece of an open body is framed; equal for all exchanges that can share bytes."""
 
     def __init__(self, request: Request, frame: Frame) -> None:
-        self.request = request
+        self.request = request  # until the answer has begun
         self.frame = frame
         self.owner: Owner | None = None
         self.sink: BodySink | None = None

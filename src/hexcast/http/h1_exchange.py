@@ -22,12 +22,13 @@ _log = logging.getLogger(__name__)
 class H1Exchange(Exchange):
     """One request on an HTTP/1.1 connection."""
 
-    __slots__ = ("connection", "extra", "full", "keep_alive", "may_tunnel", "open")
+    __slots__ = ("bare", "connection", "extra", "full", "keep_alive", "may_tunnel", "open")
 
     def __init__(self, connection: H1Connection, request: Request) -> None:
         super().__init__(request, plain if request.version == "1.0" else chunk)
         self.connection = connection
         self.keep_alive = request.keep_alive
+        self.bare = request.method == "HEAD"  # the answer has no body
         self.open = True
         self.full = False  # the plan takes no more of the body for now
         self.may_tunnel = False
@@ -61,7 +62,7 @@ class H1Exchange(Exchange):
         connection = self.connection
         if response.status >= 400:
             connection.service.meters.refused += 1
-        body = b"" if self.request.method == "HEAD" else response.body
+        body = b"" if self.bare else response.body
         connection.transport.write(
             b"".join((response.block, connection.service.date, self._tail(), body))
         )
@@ -75,12 +76,13 @@ class H1Exchange(Exchange):
         self.connection.transport.write(
             b"".join((head_block(status, headers), self.connection.service.date, self._tail()))
         )
+        self.request = Request.spent()
         return self.connection.transport.write
 
     def finish(self) -> None:
         if not self.open:
             return
-        if self.request.method != "HEAD" and self.frame is chunk:
+        if self.frame is chunk and not self.bare:
             self.connection.transport.write(b"0\r\n\r\n")
         self.connection.done(self)
 
@@ -94,6 +96,7 @@ class H1Exchange(Exchange):
             b"".join((head_block(101, headers), connection.service.date, self.extra, b"\r\n"))
         )
         connection.tunnel = tunnel
+        self.request = Request.spent()
         return connection.transport.write
 
     def wake(self, seconds: float) -> None:

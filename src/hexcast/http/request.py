@@ -93,6 +93,11 @@ class Request:
         self.headers["host"] = authority.decode("latin-1")
         return (slash or b"/") + path
 
+    @classmethod
+    def spent(cls) -> Request:
+        """Stands in for a request whose answer has begun: an idle subscriber keeps no headers."""
+        return _SPENT
+
     def first(self, name: str) -> str:
         """The first value of a query field, or empty."""
         values = self.query.get(name)
@@ -118,3 +123,6 @@ class Request:
     def header(self, name: str) -> str:
         """A header's value, or empty."""
         return self.headers.get(name, "")
+
+
+_SPENT = Request("GET", b"/", ())

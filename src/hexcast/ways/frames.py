@@ -81,17 +81,22 @@ class Violation(Exception):
 
 
 class Receiver:
-    """Reads what a client sends. Holds nothing while no frame or message is under way."""
+    """Reads what a client sends. Need not be kept while it is `idle`."""
 
     __slots__ = ("_fragments", "_is_text", "_limit", "_parsing", "_reader", "_size")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit  # bytes of one message
-        self._reader: StreamReader | None = None
+        self._reader = StreamReader()
         self._parsing: Generator[None, None, Frame] | None = None
         self._fragments: list[bytes] | None = None  # of the message under way
         self._is_text = False
         self._size = 0
+
+    @property
+    def idle(self) -> bool:
+        """Whether no frame or message is under way."""
+        return self._parsing is None and self._fragments is None
 
     def feed(self, data: bytes) -> Iterator[Message | Ping | Pong | Closed]:
         """What `data` completes. Raises Violation where it is not what a client may send.
@@ -99,8 +104,6 @@ class Receiver:
         After a Closed or a Violation nothing more must be fed.
         """
         reader = self._reader
-        if reader is None:
-            reader = self._reader = StreamReader()
         reader.feed_data(data)
         while True:
             frame = self._next_frame(reader)
@@ -111,8 +114,6 @@ class Receiver:
                 yield event
                 if isinstance(event, Closed):
                     return
-        if self._parsing is None:
-            self._reader = None
 
     def _next_frame(self, reader: StreamReader) -> Frame | None:
         if self._parsing is None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+from ..deltas import Change
 from ..http.exchange import Exchange, Headers, Response
 from ..problem import Problem
-from ..record import Id, Record
+from ..record import Gap, Id, Record
 from ..start import Start, begin
 from .ask import Ask
 from .context import Context
 from .encode import batch_json, record_json
 
-__all__ = ["batch_response", "poll", "single_record", "value_responses"]
+__all__ = ["Batch", "batch_response", "gather", "poll", "single_record", "value_responses"]
 
 BATCH_BYTES = 2**20
+MAX_SEQ = 2**63
 
 STREAM_HEADERS: Headers = (
     ("Cache-Control", "no-store, no-transform"),
@@ -33,8 +37,7 @@ def poll(context: Context, ask: Ask, exchange: Exchange) -> None:
     """Answer at once with what there is."""
     context.meters.ways["poll"].requests += 1
     if ask.cursor_given or not ask.one:
-        response, _ = batch_response(context, ask)
-        exchange.respond(response)
+        exchange.respond(batch_response(context, ask, gather(context, ask)))
         return
     record = newest(context, ask)
     if record is None:
@@ -56,7 +59,8 @@ def value_responses(context: Context, ask: Ask, record: Record) -> tuple[Respons
     known = context.values.get(key)
     if known is not None:
         return known
-    common: list[tuple[str, str]] = [("ETag", f'"{record.id}"'), ("Cache-Control", "no-cache")]
+    common: list[tuple[str, str]] = [("ETag", f'"{record.id}"')]
+    common += STREAM_HEADERS if ask.way == "long-poll" else (("Cache-Control", "no-cache"),)
     if ask.vary:
         common.append(("Vary", ask.vary))
     common.append(("Hexcast-Way", ask.way))
@@ -98,13 +102,33 @@ def single_record(context: Context, ask: Ask, id: str, exchange: Exchange) -> No
         )
 
 
-def batch_response(context: Context, ask: Ask) -> tuple[Response, bool]:
-    """A batch from the client's cursor, and whether it tells anything.
+class Batch(NamedTuple):
+    """What a client is to be told from its cursor on."""
 
-    Without a cursor: each topic's newest record.
-    """
+    start: Start
+    records: list[Record]
+    position: int
+    gap: Gap | None
+    end: bool
+    changes: dict[Record, Change]
+    """Those of the records that are told as changes."""
+
+    @property
+    def more(self) -> bool:
+        return self.position < self.start.horizon and not self.end
+
+    @property
+    def tells(self) -> bool:
+        """Whether there is anything to tell."""
+        return bool(self.records or self.gap or self.end or self.more)
+
+
+def gather(context: Context, ask: Ask, horizon: int = MAX_SEQ) -> Batch:
+    """A batch from the client's cursor, up to a place; without one, each topic's newest record."""
     hub = context.hub
     start = begin(hub, ask.selector, header=ask.header, since=ask.since, last=max(1, ask.last))
+    if start.fresh is None:
+        start.horizon = max(start.cursor, min(start.horizon, horizon))
     gap = start.gap
     if gap is None and start.fresh is None:
         gap = hub.gap(ask.selector, start.cursor, hub.id(start.cursor), start.told)
@@ -119,16 +143,34 @@ def batch_response(context: Context, ask: Ask) -> tuple[Response, bool]:
         if not rest.records:
             position = rest.position
     end = ended(context, ask, position)
-    body = batch_json(
-        records, hub.id(position), gap, more=position < start.horizon and not end, end=end
-    )
     meter = context.meters.ways[ask.way]
     meter.deliveries += len(records)
     meter.folds += scanned.folded
     meter.gaps += gap is not None
+    changes = {} if start.fresh is not None else _changes(context, ask, start, records)
+    return Batch(start, records, position, gap, end, changes)
+
+
+def _changes(
+    context: Context, ask: Ask, start: Start, records: list[Record]
+) -> dict[Record, Change]:
+    """What has changed since the client's cursor, for those records that can be told so."""
+    if not ask.delta or not start.holds:
+        return {}
+    find, origin = context.feeds.change, start.cursor
+    found = ((r, find(r, origin, careful=True)) for r in records)
+    return {record: change for record, change in found if change is not None}
+
+
+def batch_response(context: Context, ask: Ask, batch: Batch) -> Response:
+    """The answer that tells a batch."""
+    hub, records = context.hub, batch.records
+    body = batch_json(
+        records, hub.id(batch.position), batch.gap, more=batch.more, end=batch.end,
+        changes=batch.changes,
+    )  # fmt: skip
     first = records[0].seq if records else 0
-    response = Response(200, batch_headers(ask, start.header(hub, first, position)), body)
-    return response, bool(records or gap or end or position < start.horizon)
+    return Response(200, batch_headers(ask, batch.start.header(hub, first, batch.position)), body)
 
 
 def batch_headers(ask: Ask, cursor: str) -> Headers:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from websockets.frames import CloseCode
 
+from ..deltas import Change
 from ..feed import Subscriber
 from ..form import StreamForm
 from ..http.exchange import Exchange, Headers
@@ -48,6 +49,10 @@ class WebSocketForm(StreamForm):
         octets = base_type(record.type) == OCTETS or utf8(record.data) is None
         return frames.binary(record.data) if octets else frames.text(record.data)
 
+    def encode_change(self, change: Change) -> bytes:
+        # Without the subprotocol a message has no name: only the json form says what it is.
+        return frames.text(record_json(change.record, change))
+
     def gap(self, gap: Gap) -> bytes:
         return frames.text(b'{"gap":' + gap_json(gap) + b"}")
 
@@ -78,7 +83,7 @@ def websocket(context: Context, ask: Ask, exchange: Exchange) -> None:
     subscriber = None
     cursor = context.hub.id(context.hub.head)
     if selected and not ended:
-        feed = context.feeds.feed(ask.selector, form)
+        feed = context.feeds.feed(ask.selector, form, ask.terms(start))
         subscriber = Subscriber(feed, session, start)
         step = subscriber.first()
         cursor = start.header(context.hub, step.first, step.position)
@@ -127,7 +132,7 @@ class Session:
     """One client's WebSocket: the tunnel's bytes, its subscriber, and its closing handshake."""
 
     __slots__ = (
-        "closing", "context", "conversation", "exchange", "heard", "paused", "receiver",
+        "closing", "context", "conversation", "exchange", "heard", "hearing", "paused", "receiver",
         "subscriber", "write",
     )  # fmt: skip
 
@@ -137,7 +142,8 @@ class Session:
         self.write: Callable[[bytes], None] = _nowhere
         self.subscriber: Subscriber | None = None
         self.conversation: Conversation | None = None
-        self.receiver: frames.Receiver | None = None  # while it may send
+        self.receiver: frames.Receiver | None = None  # while a frame or message is under way
+        self.hearing = True  # it may still send: no close, and no violation, has come
         self.heard = True  # anything since the last ping
         self.paused = False
         self.closing = False  # our close frame is sent
@@ -146,7 +152,6 @@ class Session:
         """The handshake is done."""
         self.write = write
         self.subscriber = subscriber
-        self.receiver = frames.Receiver(self.context.settings.body_limit)
         self.exchange.owner = self
         self.context.meters.ways["websocket"].clients += 1
         self.exchange.wake(PING_SECONDS)
@@ -155,9 +160,11 @@ class Session:
 
     def feed(self, data: bytes) -> None:
         self.heard = True
+        if not self.hearing:
+            return
         receiver = self.receiver
         if receiver is None:
-            return  # it was told to close, or has closed
+            receiver = self.receiver = frames.Receiver(self.context.settings.body_limit)
         try:
             for event in receiver.feed(data):
                 if isinstance(event, frames.Ping):
@@ -169,8 +176,12 @@ class Session:
                 elif isinstance(event, frames.Message) and not self.closing:
                     self._message(event)
         except frames.Violation as violation:
+            self.hearing = False
             self.receiver = None
             self.close(violation.code, violation.reason)
+        else:
+            if receiver.idle:
+                self.receiver = None
 
     def _message(self, message: frames.Message) -> None:
         if self.conversation is None:
@@ -181,6 +192,7 @@ class Session:
             self.conversation.take(message.data)
 
     def _closed(self, event: frames.Closed) -> None:
+        self.hearing = False
         self.receiver = None
         if not self.closing:
             code = event.code if event.code != CloseCode.NO_STATUS_RCVD else 1000
@@ -232,7 +244,7 @@ class Session:
             return
         if not self.paused:
             if not self.heard:
-                self.exchange.abort()
+                self.close(CloseCode.INTERNAL_ERROR, "no answer to a ping")
                 return
             self.heard = False
             self.write(frames.ping())
@@ -245,6 +257,7 @@ class Session:
 
     def gone(self) -> None:
         self.closing = True
+        self.hearing = False
         self.receiver = None
         self._let_go()
         self.context.meters.ways["websocket"].clients -= 1
