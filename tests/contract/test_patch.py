@@ -169,7 +169,9 @@ async def test_of_two_that_asked_for_the_same_version_one_gets_412(server: Serve
     topic = unique()
     first = await put(server, topic, '{"n":0}', fields=JSON)
     fields = {"If-Match": f'"{first}"'}
-    answers = await asyncio.gather(*(merge(server, topic, f'{{"n":{n}}}', **fields) for n in (1, 2)))
+    answers = await asyncio.gather(
+        *(merge(server, topic, f'{{"n":{n}}}', **fields) for n in (1, 2))
+    )
     assert sorted(a.status for a in answers) == [200, 412]
     won, lost = sorted(answers, key=lambda a: a.status)
     assert lost["etag"] == won["etag"]
