@@ -3,9 +3,10 @@
     python -m bench.sampled FLAME.svg PROGRAM ARGUMENT...
 
 At each tick of the kernel in which the process used CPU (ITIMER_PROF), the stack of Python frames
-is counted. Time inside a call into C, such as `transport.write` and the kernel's part of it, counts for
-the line that made the call. SIGUSR2 turns the sampling on and off, so that a measure is not mixed
-with the connecting before it. Beside the picture comes a text with the lines that cost most.
+is counted. Time inside a call into C, such as `transport.write` with the kernel's part of it,
+counts for the line that made the call. SIGUSR2 turns the sampling on and off, so that a measure is
+not mixed with the connecting before it. Beside the picture comes a text with the lines that cost
+most.
 """
 
 from __future__ import annotations

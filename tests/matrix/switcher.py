@@ -101,19 +101,20 @@ class Switcher:
     glimpsed: dict[str, int] = field(default_factory=dict)
     """Of each state, the newest value that a page showed."""
     history: list[str] = field(default_factory=list)
-    """The last few visits, for the message of a fault."""
+    """The visits, and what came in them, for the message of a fault."""
 
     # --- what comes ---
 
     def fault(self, what: str) -> Fault:
         return Fault(
-            f"{self.name} ({self.selector.targets[0]}): {what}\n" + "\n".join(self.history[-12:])
+            f"{self.name} ({self.selector.targets[0]}): {what}\n" + "\n".join(self.history[-30:])
         )
 
     def take_record(self, topic: str, record_id: str, op: str, data: str) -> None:
         number = NUMBER.match(data)
         if not number:
             raise self.fault(f"data that was never published: {data[:80]!r}")
+        self.history.append(f"    {record_id} {topic} {op} n={number[1]}")
         if topic not in (*self.selector.streams, *self.selector.states):
             raise self.fault(f"{topic} was not asked for")
         if seq(record_id) <= self.top:
@@ -143,6 +144,7 @@ class Switcher:
         self.gaps.append(gap)
 
     def take_cursor(self, cursor: str) -> None:
+        self.history.append(f"    cursor {cursor}")
         if seq(cursor) < self.top:
             raise self.fault(f"the cursor goes back: {cursor} after {self.top}")
         self.top = seq(cursor)

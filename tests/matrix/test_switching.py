@@ -144,7 +144,7 @@ class Run:
 async def test_switching() -> None:
     chance = seeded("switching")
     with Server() as server:
-        run = Run(server, chance, clients=54, cuts=3000, pause=0.08, size=400)
+        run = Run(server, chance, clients=54, cuts=9000, pause=0.05, size=400)
         await run.go()
         run.report()
         await run.nothing_more()
@@ -157,7 +157,7 @@ async def test_switching() -> None:
                 assert client.seen[topic][-1] == (last, run.ids[topic][last]), client.fault(topic)
                 for number, record_id in client.seen[topic]:
                     assert run.ids[topic][number] == record_id
-        assert sum(client.cuts for client in run.clients) >= 3000
+        assert sum(client.cuts for client in run.clients) >= 9000
         assert all(len(ids) > 100 for ids in run.ids.values())
         ways = sum((client.visits for client in run.clients), Counter())
         assert all(ways[way] > 200 for way in WAYS), ways
