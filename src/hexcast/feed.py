@@ -156,22 +156,25 @@ class Feed:
                 chunk = form.record(visible[0])
             else:
                 chunk = b"".join([form.record(r) for r in visible])
-        self.write(chunk, len(visible))
-        feeds.meters.latency(feeds.clock() - feeds.began, len(self.ready))
-        if visible[-1].end and self.selector.single:
-            for subscriber in list(self.ready):
-                subscriber.client.ended()
+        # Taken before writing: a socket that fills leaves those who are caught up.
+        told = len(self.ready)
+        self.write(chunk, len(visible), visible[-1].end and bool(self.selector.single))
+        feeds.meters.latency(feeds.clock() - feeds.began, told)
 
-    def write(self, chunk: bytes, records: int) -> None:
-        """Write a chunk to everyone who is caught up."""
+    def write(self, chunk: bytes, records: int, end: bool) -> None:
+        """Write a chunk to everyone who is caught up; with `end` it is the last for now."""
         writes = self._writes
         if writes is None:
             writes = self._writes = [s.write for s in self.ready]
+        ending = list(self.ready) if end else ()
         for write in writes:
             write(chunk)
         meter = self.feeds.meters.ways[self.form.way]
         meter.deliveries += len(writes) * records
         meter.sent += len(writes) * len(chunk)
+        for subscriber in ending:  # a socket that this write has filled included
+            if subscriber.feed is not None:
+                subscriber.client.ended()
 
     def catch_up(self) -> None:
         """Let those go on who are beyond the place that the feed had."""
@@ -304,28 +307,25 @@ class PacedFeed(Feed):
             waiting, self.waiting = self.waiting, {}
             for tell in waiting:
                 tell(None)  # each from its own cursor
-        elif self.ready and self._pass(origin, target):
-            for subscriber in list(self.ready):
-                subscriber.client.ended()
+        elif self.ready:
+            self._pass(origin, target)
         self._flushed = target
         if self.ahead:
             self.catch_up()
 
-    def _pass(self, origin: int, target: int) -> bool:
-        """Write a pass to everyone who is caught up; whether the topic has ended."""
+    def _pass(self, origin: int, target: int) -> None:
+        """Write a pass to everyone who is caught up."""
         cursor, ended = origin, False
         while cursor < target and self.ready and not ended:
             step = self.step(cursor, target, None, self._told, False, origin, False)
-            cursor = step.position
+            cursor, ended = step.position, step.end
             # Who cannot take it all goes on with the rest of this pass alone.
             self._place = (cursor, target, origin)
             if step.chunk:
                 self.sent = max(self.sent, step.first)
-                self.write(step.chunk, step.records)
-            ended = step.end
+                self.write(step.chunk, step.records, ended)
         self._place = None
         self._told.clear()
-        return ended
 
 
 class Subscriber:

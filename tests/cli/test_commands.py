@@ -68,7 +68,7 @@ async def test_a_taken_port_fails(server: Server) -> None:
 
 async def test_one_publish(server: Server) -> None:
     topic = unique()
-    code, out, _ = await run("pub", topic, "hello", "--url", server.url)
+    code, _out, _ = await run("pub", topic, "hello", "--url", server.url)
     assert code == 0
     assert (await get(server, path(topic))).body == b"hello"
 
