@@ -49,9 +49,20 @@ class Soon:
 
     def __init__(self) -> None:
         self.waiting: list[Callable[[], None]] = []
+        self.after: list[tuple[float, Callable[[], None]]] = []
 
     def __call__(self, call: Callable[[], None]) -> None:
         self.waiting.append(call)
+
+    def later(self, seconds: float, call: Callable[[], None]) -> None:
+        """Keep what is to run after a time, until the test says that it has come."""
+        self.after.append((seconds, call))
+
+    def elapse(self) -> None:
+        """Let the time come of everything that waits for it."""
+        after, self.after = self.after, []
+        for _, call in after:
+            call()
 
     def one(self) -> bool:
         """Run the oldest; False where there is none."""
@@ -243,7 +254,7 @@ class World:
             self.settings.hold_total,
         )
         self.hub = make_hub(self.history, self.clock)
-        self.feeds = Feeds(self.hub, self.meters, self.soon, self.clock)
+        self.feeds = Feeds(self.hub, self.meters, self.soon, self.clock, self.soon.later)
         self.context = Context(self.hub, self.feeds, self.meters, self.settings)
         self.app = App(self.context, access or Access(frozenset(), frozenset()))
         self.service = Service(self.app.plan, self.meters, self.clock, self.clock)

@@ -33,7 +33,7 @@ class Bench:
         self.soon = Soon()
         self.hub: Hub = make_hub(history, self.clock)
         self.meters = Meters()
-        self.feeds = Feeds(self.hub, self.meters, self.soon, self.clock)
+        self.feeds = Feeds(self.hub, self.meters, self.soon, self.clock, self.soon.later)
 
     def feed(self, *names: str) -> Feed:
         return self.feeds.feed(Selector(names), LineForm())

@@ -83,10 +83,24 @@ def test_what_becomes_of_each_change(steps: list[tuple[Any, bytes, str, str, boo
             assert value and done.id == value[0]
 
 
-@pytest.mark.parametrize("op", ["patch", "append"])
-def test_changes_in_part_are_refused_for_now(op: Any) -> None:
+def test_a_change_in_part_is_resolved_at_its_place() -> None:
     hub = make_hub()
-    assert refused(tell(hub, Draft("t", op, b"{}"))).status == 501 and hub.head == 0
+    outcomes: list[Any] = []
+    drafts = [
+        Draft("t", "append", change=b"a"),
+        Draft("t", "append", change=b"b", key="k"),
+        Draft("t", "append", change=b""),
+        Draft("t", "patch", change=b"{}", change_type="application/merge-patch+json"),
+        Draft("t", "append", change=b"b", key="k"),
+        Draft("t", "append", change=b"c", key="k"),
+    ]
+    hub.publish(drafts, outcomes.extend)
+    ids = [o.status if isinstance(o, Problem) else (o.id, o.changed) for o in outcomes]
+    first, second = (f"{EPOCH}-1", True), (f"{EPOCH}-2", True)
+    assert ids == [first, second, (second[0], False), 409, second, 422]
+    value = hub.topics["t"].value
+    assert value is not None and (value.data, value.op) == (b"ab", "append")
+    assert outcomes[0].begun and not outcomes[1].begun
 
 
 def test_several_drafts_are_judged_each_at_its_place() -> None:

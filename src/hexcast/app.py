@@ -99,8 +99,6 @@ class App:
         if method in publishing.OPS:
             self._access.check_origin(request)
             publishing.publishable(name)
-            if method == "PATCH":
-                raise Problem(501, "this server does not change states in part yet")
             run = partial(publishing.publish, self._context.hub, name)
             return Plan(run, Body.WHOLE, self._context.settings.body_limit)
         return self._options_or_refuse(request, TOPIC_METHODS)

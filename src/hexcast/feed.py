@@ -3,6 +3,9 @@
 A subscriber is a cursor into the log. One that is caught up has no cursor of its own: its place is
 the feed's, and each flush is one write of shared bytes. One that lags (its socket is full, or it
 has only just come) makes passes from its own cursor until it reaches the feed's place, and joins.
+
+Everyone at one place holds the same values of states, so that deltas are shared bytes as well: a
+pass from a place tells of each change against the value there.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
+from .deltas import Change, Deltas
 from .form import AnswerForm, Form, StreamForm
 from .hub import Hub
 from .meters import Meters
@@ -18,7 +22,7 @@ from .record import Record
 from .start import Start
 from .topics import PatternIndex, Selector
 
-__all__ = ["Client", "Feed", "Feeds", "Step", "Subscriber"]
+__all__ = ["PLAIN", "Client", "Feed", "Feeds", "Step", "Subscriber", "Terms"]
 
 _CACHED_PASSES = 16
 _CACHED_MATCHES = 65_536
@@ -40,6 +44,20 @@ class Client(Protocol):
         ...
 
 
+class Terms(NamedTuple):
+    """How a subscription is served, beside its selector and form."""
+
+    deltas: Selector | None = None
+    """The topics of which changes come as deltas, where they can."""
+    rate: float = 0.0
+    """How many times a second it is flushed at most; 0 for as often as there is something."""
+    strangers: bool = False
+    """Whether it is of clients that do not hold the values as of the place where they began."""
+
+
+PLAIN = Terms()
+
+
 class Step(NamedTuple):
     """One step of a pass, encoded."""
 
@@ -52,31 +70,42 @@ class Step(NamedTuple):
 
 
 class Feed:
-    """All subscribers of one selector in one wire form."""
+    """All subscribers of one selector in one wire form, on the same terms."""
 
     __slots__ = (
-        "_passes", "_writes", "dirty", "feeds", "form", "idle", "lagging", "pending", "ready",
-        "selector", "sent", "waiting",
+        "_passes", "_writes", "ahead", "deltas", "dirty", "feeds", "floor", "form", "idle",
+        "lagging", "pending", "ready", "selector", "sent", "terms", "waiting",
     )  # fmt: skip
 
-    def __init__(self, feeds: Feeds, selector: Selector, form: Form) -> None:
+    def __init__(self, feeds: Feeds, selector: Selector, form: Form, terms: Terms) -> None:
         self.feeds = feeds
         self.selector = selector
         self.form = form
+        self.terms = terms
+        self.deltas = terms.deltas
+        self.floor = 0  # what is not newer is held by some subscribers only: no base of a delta
         self.pending: list[Record] = []  # applied, selected, not yet written
         self.dirty = False
         self.ready: dict[Subscriber, None] = {}  # caught up, in the order they came
         self.lagging: set[Subscriber] = set()
+        self.ahead: list[Subscriber] = []  # those who lag, but are beyond the feed's place
         self.waiting: dict[Answer, None] = {}  # held answers, where the form is one
         self.sent = 0  # SEQ of the newest record written
         self.idle = 0  # sweeps without a subscriber
         self._writes: list[Write] | None = None
-        self._passes: OrderedDict[tuple[int, int, int | None], Step] = OrderedDict()
+        self._passes: OrderedDict[tuple[int, ...], Step] = OrderedDict()
 
     @property
     def position(self) -> int:
         """The place up to which everything selected has been written to those who are ready."""
         return self.pending[0].seq - 1 if self.pending else self.feeds.hub.history.head
+
+    @property
+    def place(self) -> tuple[int, int, int]:
+        """Where a subscriber is that is written to no more: its cursor, and the end and the
+        beginning of the pass it is in."""
+        position = self.position
+        return position, position, position
 
     @property
     def subscribers(self) -> int:
@@ -98,50 +127,104 @@ class Feed:
         """Write what is pending, folded, to everyone who is caught up."""
         pending, self.pending = self.pending, []
         self.dirty = False
+        if self.ahead:
+            self.catch_up()
         if not pending or not (self.ready or self.waiting):
             return
         feeds = self.feeds
         meter = feeds.meters.ways[self.form.way]
+        visible = pending
         if len(pending) > 1:
-            horizon = feeds.hub.history.head
-            visible = [r for r in pending if r.visible(horizon)]
+            visible = feeds.hub.history.fold(pending)
             meter.folds += (len(pending) - len(visible)) * len(self.ready)
-        else:
-            visible = pending
         self.sent = visible[-1].seq
         form = self.form
+        before = pending[0].seq - 1
         if isinstance(form, AnswerForm):
             waiting, self.waiting = self.waiting, {}
-            answer = form.answer(visible, self.position)
+            answer = form.answer(visible, self.position, self.changes(visible, before))
             for tell in waiting:
                 tell(answer)
             meter.deliveries += len(waiting) * len(visible)
             feeds.meters.latency(feeds.clock() - feeds.began, len(waiting))
             return
-        assert isinstance(form, StreamForm)
-        if len(visible) == 1:
-            chunk = form.record(visible[0])
+        if self.deltas is not None:
+            chunk = self.encode(visible, before)
         else:
-            chunk = b"".join([form.record(r) for r in visible])
+            assert isinstance(form, StreamForm)
+            if len(visible) == 1:
+                chunk = form.record(visible[0])
+            else:
+                chunk = b"".join([form.record(r) for r in visible])
+        # Taken before writing: a socket that fills leaves those who are caught up.
+        told = len(self.ready)
+        self.write(chunk, len(visible), visible[-1].end and bool(self.selector.single))
+        feeds.meters.latency(feeds.clock() - feeds.began, told)
+
+    def write(self, chunk: bytes, records: int, end: bool) -> None:
+        """Write a chunk to everyone who is caught up; with `end` it is the last for now."""
         writes = self._writes
         if writes is None:
             writes = self._writes = [s.write for s in self.ready]
-        ending = list(self.ready) if visible[-1].end and self.selector.single else ()
+        ending = list(self.ready) if end else ()
         for write in writes:
             write(chunk)
-        meter.deliveries += len(writes) * len(visible)
+        meter = self.feeds.meters.ways[self.form.way]
+        meter.deliveries += len(writes) * records
         meter.sent += len(writes) * len(chunk)
-        feeds.meters.latency(feeds.clock() - feeds.began, len(writes))
         for subscriber in ending:  # a socket that this write has filled included
             if subscriber.feed is not None:
                 subscriber.client.ended()
 
+    def catch_up(self) -> None:
+        """Let those go on who are beyond the place that the feed had."""
+        ahead, self.ahead = self.ahead, []
+        for subscriber in ahead:
+            self.feeds.schedule(subscriber.advance)
+
+    # Deltas
+
+    def change(self, record: Record, origin: int, careful: bool = False) -> Change | None:
+        """What a record has changed for those whose pass began at a place; None: all of it."""
+        if self.deltas is None or not self.deltas.matches(record.topic):
+            return None
+        return self.feeds.change(record, origin, careful=careful, floor=self.floor)
+
+    def changes(self, records: list[Record], origin: int) -> dict[Record, Change]:
+        """The changes that `records` are, for those whose pass began at a place."""
+        if self.deltas is None:
+            return {}
+        found = ((r, self.change(r, origin)) for r in records)
+        return {record: change for record, change in found if change is not None}
+
+    def encode(self, records: list[Record], origin: int, careful: bool = False) -> bytes:
+        """The chunk that tells of records to those whose pass began at a place."""
+        form = self.form
+        assert isinstance(form, StreamForm)
+        if self.deltas is None or origin < 0:
+            return b"".join([form.record(r) for r in records])
+        pieces = []
+        for record in records:
+            change = self.change(record, origin, careful)
+            pieces.append(form.record(record) if change is None else form.change(change))
+        return b"".join(pieces)
+
     # Those who lag
 
     def step(
-        self, cursor: int, target: int, fresh: int | None, told: dict[str, int], first: bool
+        self,
+        cursor: int,
+        target: int,
+        fresh: int | None,
+        told: dict[str, int],
+        first: bool,
+        origin: int,
+        careful: bool,
     ) -> Step:
-        """One step of a pass over (cursor, target]; shared by all who are at the same place."""
+        """One step of a pass over (cursor, target]; shared by all who are at the same place.
+
+        `origin` is where the pass began, -1 where it is a client's first without a cursor.
+        """
         form, hub = self.form, self.feeds.hub
         assert isinstance(form, StreamForm)
         pieces: list[bytes] = []
@@ -150,13 +233,15 @@ class Feed:
             if gap is not None:
                 self.feeds.meters.ways[form.way].gaps += 1
                 pieces.append(form.gap(gap))
-        key = (cursor, target, fresh)
+        key: tuple[int, ...] = (cursor, target, -1 if fresh is None else fresh)
+        if self.deltas is not None:
+            key = (*key, origin, hub.history.doubts if careful else -1)
         step = self._passes.get(key)
         if step is None:
             scanned = hub.history.scan(self.selector, cursor, target, fresh=fresh)
             records = scanned.records
             step = Step(
-                b"".join([form.record(r) for r in records]),
+                self.encode(records, origin, careful),
                 scanned.position,
                 len(records),
                 records[0].seq if records else 0,
@@ -177,12 +262,78 @@ class Feed:
             self.form.forget()
 
 
+class PacedFeed(Feed):
+    """A feed that is flushed at most so many times a second.
+
+    It is a cursor into the log itself: whatever the rate, nothing is gathered for it. Each flush is
+    one pass from the place of the last one.
+    """
+
+    __slots__ = ("_awaited", "_flushed", "_next", "_place", "_told")
+
+    def __init__(self, feeds: Feeds, selector: Selector, form: Form, terms: Terms) -> None:
+        super().__init__(feeds, selector, form, terms)
+        self._flushed = feeds.hub.history.head
+        self._place: tuple[int, int, int] | None = None  # while a flush goes on
+        self._next = 0.0  # when it may be flushed again
+        self._awaited = False
+        self._told: dict[str, int] = {}  # losses that its subscribers know of
+
+    @property
+    def position(self) -> int:
+        return self._flushed
+
+    @property
+    def place(self) -> tuple[int, int, int]:
+        return self._place or super().place
+
+    def news(self) -> None:
+        """Something selected was applied."""
+        if self._awaited:
+            return
+        self._awaited = True
+        wait = self._next - self.feeds.clock()
+        if wait > 0:
+            self.feeds.later(wait, self.flush)
+        else:
+            self.feeds.schedule(self.flush)
+
+    def flush(self) -> None:
+        self._awaited = False
+        self._next = self.feeds.clock() + 1 / self.terms.rate
+        origin, target = self._flushed, self.feeds.hub.history.head
+        if isinstance(self.form, AnswerForm):
+            self._flushed = target
+            waiting, self.waiting = self.waiting, {}
+            for tell in waiting:
+                tell(None)  # each from its own cursor
+        elif self.ready:
+            self._pass(origin, target)
+        self._flushed = target
+        if self.ahead:
+            self.catch_up()
+
+    def _pass(self, origin: int, target: int) -> None:
+        """Write a pass to everyone who is caught up."""
+        cursor, ended = origin, False
+        while cursor < target and self.ready and not ended:
+            step = self.step(cursor, target, None, self._told, False, origin, False)
+            cursor, ended = step.position, step.end
+            # Who cannot take it all goes on with the rest of this pass alone.
+            self._place = (cursor, target, origin)
+            if step.chunk:
+                self.sent = max(self.sent, step.first)
+                self.write(step.chunk, step.records, ended)
+        self._place = None
+        self._told.clear()
+
+
 class Subscriber:
     """A cursor into the log that belongs to one client, and how to write to that client."""
 
     __slots__ = (
-        "client", "cursor", "feed", "fresh", "paused", "replay", "skip", "target", "told",
-        "told_position", "write",
+        "careful", "client", "cursor", "feed", "fresh", "least", "origin", "paused", "replay",
+        "skip", "target", "told", "told_position", "write",
     )  # fmt: skip
 
     def __init__(self, feed: Feed, client: Client, start: Start, *, replay: bool = False) -> None:
@@ -193,6 +344,9 @@ class Subscriber:
         self.cursor = start.cursor  # where it is, while it lags
         self.target = start.horizon  # the fixed end of the pass it is in
         self.fresh: int | None = start.fresh
+        self.origin = start.cursor if start.fresh is None else -1  # where the pass began
+        self.careful = True  # whether it began at a cursor that the client brought
+        self.least = 0  # the least place at which it may join the feed
         self.told: dict[str, int] | None = start.told or None  # losses it knows of, while it lags
         self.told_position = 0  # the place it was last told of by a heartbeat
         self.paused = False
@@ -200,6 +354,8 @@ class Subscriber:
         self.skip: Callable[[Record], bool] | None = None  # what it has by another subscription
         self.write: Write = _nowhere
         feed.lagging.add(self)
+        if not start.holds:
+            feed.floor = max(feed.floor, start.cursor)
 
     def first(self) -> Step:
         """The first step, for the way to write with what it begins with."""
@@ -215,7 +371,9 @@ class Subscriber:
         assert feed is not None
         told = self.told if self.told is not None else {}
         if self.skip is None:
-            step = feed.step(self.cursor, self.target, self.fresh, told, first)
+            step = feed.step(
+                self.cursor, self.target, self.fresh, told, first, self.origin, self.careful
+            )
         else:
             step = self._step_apart(feed, told, self.skip)
         self.told = told or None
@@ -227,7 +385,10 @@ class Subscriber:
         return step
 
     def _step_apart(self, feed: Feed, told: dict[str, int], skip: Callable[[Record], bool]) -> Step:
-        """A step that nobody shares, because this client has some of the records already."""
+        """A step that nobody shares, because this client has some of the records already.
+
+        All values are sent in full: which of them the client holds depends on what is left out.
+        """
         hub, form = feed.feeds.hub, feed.form
         assert isinstance(form, StreamForm)
         pieces = []
@@ -255,8 +416,13 @@ class Subscriber:
                 return
             # The pass is over; whatever came meanwhile is the next one.
             self.fresh, self.target = None, feed.position
+            self.origin, self.careful = self.cursor, False
+            if self.target < max(self.cursor, self.least):
+                self.target = self.cursor
+                feed.ahead.append(self)  # what the feed writes next is in part what it has
+                return
             if self.cursor >= self.target:
-                self.told = None
+                self.told = self.skip = None
                 feed.join(self)
                 return
         step = self._step()
@@ -272,7 +438,7 @@ class Subscriber:
         self.paused = True
         feed = self.feed
         if feed is not None and self in feed.ready:
-            self.cursor = self.target = feed.position
+            self.cursor, self.target, self.origin = feed.place
             feed.part(self)
             feed.lagging.add(self)
 
@@ -313,7 +479,10 @@ def _nowhere(chunk: bytes) -> None:
 
 
 class Feeds:
-    """All feeds of a hub. `schedule` runs a callable soon; `clock` gives seconds, monotonic."""
+    """All feeds of a hub.
+
+    `schedule` runs a callable soon, `later` after some seconds; `clock` gives seconds, monotonic.
+    """
 
     def __init__(
         self,
@@ -321,26 +490,30 @@ class Feeds:
         meters: Meters,
         schedule: Callable[[Callable[[], None]], object],
         clock: Callable[[], float],
+        later: Callable[[float, Callable[[], None]], object],
     ) -> None:
+        self.later = later
+        self.deltas = Deltas(hub.limits)
         self.hub = hub
         self.meters = meters
         self.schedule = schedule
         self.clock = clock
         self.began = 0.0  # when the first record that waits for a flush was applied
-        self._feeds: dict[tuple[Selector, tuple[object, ...]], Feed] = {}
+        self._feeds: dict[tuple[Selector, tuple[object, ...], Terms], Feed] = {}
         self._index: PatternIndex[Feed] = PatternIndex()
-        self._matches: dict[str, list[Feed]] = {}
+        self._matches: dict[str, tuple[list[Feed], list[PacedFeed]]] = {}
         self._forms: dict[tuple[object, ...], Form] = {}
         self._dirty: list[Feed] = []
         hub.follow = self.push
 
-    def feed(self, selector: Selector, form: Form) -> Feed:
+    def feed(self, selector: Selector, form: Form, terms: Terms = PLAIN) -> Feed:
         """The feed of a selector in a form, made when first asked for."""
-        key = (selector, form.key)
+        key = (selector, form.key, terms)
         feed = self._feeds.get(key)
         if feed is None:
             form = self._forms.setdefault(form.key, form)
-            feed = self._feeds[key] = Feed(self, selector, form)
+            feed = (PacedFeed if terms.rate else Feed)(self, selector, form, terms)
+            self._feeds[key] = feed
             for name in selector.text:
                 self._index.add(name, feed)
             self._matches.clear()
@@ -349,14 +522,21 @@ class Feeds:
 
     def push(self, record: Record) -> None:
         """Take in a record that the hub has applied."""
-        feeds = self._matches.get(record.topic)
-        if feeds is None:
+        both = self._matches.get(record.topic)
+        if both is None:
             if len(self._matches) >= _CACHED_MATCHES:
                 self._matches.clear()
-            feeds = self._matches[record.topic] = self._index.find(record.topic)
+            found = self._index.find(record.topic)
+            paced = [f for f in found if isinstance(f, PacedFeed)]
+            both = [f for f in found if not isinstance(f, PacedFeed)] if paced else found, paced
+            self._matches[record.topic] = both
+        feeds, paced = both
         if record.op == "delete":
-            for feed in feeds:
+            for feed in (*feeds, *paced):
                 feed.forget()
+            self.deltas.forget()
+        for slow in paced:
+            slow.news()
         for feed in feeds:
             feed.pending.append(record)
             if not feed.dirty:
@@ -375,6 +555,25 @@ class Feeds:
             if feed.dirty:
                 feed.flush()
 
+    def change(
+        self, record: Record, origin: int, *, careful: bool = False, floor: int = 0
+    ) -> Change | None:
+        """What a record has changed since a place; None where it has to be told in full.
+
+        `careful` is for a place that a client names: it may have been cut in the middle of a pass,
+        so that the value there is not sure to be one that it was sent. What is not newer than
+        `floor` is not held by all who are told.
+        """
+        if record.op == "post" or record.op == "delete":
+            return None
+        topic = self.hub.topics.get(record.topic)
+        base = None if topic is None else topic.at(origin)
+        if base is None or base.seq <= floor:
+            return None
+        if careful and base.passed and base.seq != origin:
+            return None
+        return self.deltas.change(base, record)
+
     def all(self) -> list[Feed]:
         return list(self._feeds.values())
 
@@ -384,6 +583,7 @@ class Feeds:
 
     def sweep(self) -> None:
         """Let go of feeds that nobody has used for a while, and of what the others remember."""
+        self.deltas.forget()
         for key, feed in list(self._feeds.items()):
             if feed.subscribers or feed.pending:
                 feed.idle = 0

@@ -6,8 +6,9 @@ A record is encoded once for each form and the bytes are shared by all clients o
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from .deltas import Change
 from .record import Gap, Record
 
 __all__ = ["AnswerForm", "Form", "StreamForm"]
@@ -31,7 +32,7 @@ class StreamForm(Form):
 
     def __init__(self, key: tuple[object, ...]) -> None:
         super().__init__(key)
-        self._memo: dict[Record, bytes] = {}
+        self._memo: dict[Record | Change, bytes] = {}
         self._memo_bytes = 0
 
     def record(self, record: Record) -> bytes:
@@ -39,12 +40,23 @@ class StreamForm(Form):
         piece = self._memo.get(record)
         if piece is None:
             piece = self.encode(record)
-            if len(self._memo) >= _MEMO_RECORDS or self._memo_bytes > _MEMO_BYTES:
-                self._memo.clear()
-                self._memo_bytes = 0
-            self._memo[record] = piece
-            self._memo_bytes += len(piece)
+            self._remember(record, piece)
         return piece
+
+    def change(self, change: Change) -> bytes:
+        """The piece that tells of a change to a state; the newest few are remembered."""
+        piece = self._memo.get(change)
+        if piece is None:
+            piece = self.encode_change(change)
+            self._remember(change, piece)
+        return piece
+
+    def _remember(self, told: Record | Change, piece: bytes) -> None:
+        if len(self._memo) >= _MEMO_RECORDS or self._memo_bytes > _MEMO_BYTES:
+            self._memo.clear()
+            self._memo_bytes = 0
+        self._memo[told] = piece
+        self._memo_bytes += len(piece)
 
     def forget(self) -> None:
         """Let go of what is remembered."""
@@ -55,6 +67,10 @@ class StreamForm(Form):
     def encode(self, record: Record) -> bytes:
         """The piece that tells of a record."""
 
+    def encode_change(self, change: Change) -> bytes:
+        """The piece that tells of a change to a state; the full value where the form has none."""
+        return self.encode(change.record)
+
     @abstractmethod
     def gap(self, gap: Gap) -> bytes:
         """The piece that tells of a gap."""
@@ -64,5 +80,10 @@ class AnswerForm(Form):
     """The form of a held answer: one for all who wait, and then it is over."""
 
     @abstractmethod
-    def answer(self, records: Sequence[Record], position: int) -> object:
-        """The answer that tells of `records`, after which a client has all up to `position`."""
+    def answer(
+        self, records: Sequence[Record], position: int, changes: Mapping[Record, Change]
+    ) -> object:
+        """The answer that tells of `records`, after which a client has all up to `position`.
+
+        Those that are in `changes` are told as such.
+        """

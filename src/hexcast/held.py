@@ -1,5 +1,7 @@
 """What is held of one topic: of a state its newest value, of a stream a window of records.
 
+Of a state the values before are kept a while, for those who lag and for deltas.
+
 There may be a million topics of one record each, so a window is made only when there is a second.
 """
 
@@ -23,13 +25,14 @@ _RATE_SECONDS = 10.0
 class Topic:
     """One topic. `newest` is its newest record, which may be a delete; None where none is held."""
 
-    __slots__ = ("evicted", "kind", "name", "newest", "rated", "rates", "size", "window")
+    __slots__ = ("evicted", "kind", "name", "newest", "past", "rated", "rates", "size", "window")
 
     def __init__(self, name: str, kind: Kind) -> None:
         self.name = name
         self.kind: Kind = kind
         self.newest: Record | None = None
         self.window: deque[Record] | None = None  # oldest first; None while at most one is held
+        self.past: deque[Record] | None = None  # superseded values, oldest first, with no holes
         self.size = 0  # payload bytes held
         self.evicted = 0  # SEQ of the newest record that was let go to make room, or for its age
         self.rates = 0.0
@@ -55,6 +58,32 @@ class Topic:
         self.newest = record
         self.window = None
         self.size = len(record.data)
+
+    def supersede(self) -> None:
+        """Keep the newest record of a state as one of the past."""
+        if self.newest is not None:
+            if self.past is None:
+                self.past = deque()
+            self.past.append(self.newest)
+
+    def forget(self, record: Record) -> None:
+        """Keep `record`, the oldest of the past, no longer; void where it is gone already."""
+        if self.past and self.past[0] is record:
+            self.past.popleft()
+            if not self.past:
+                self.past = None
+
+    def at(self, seq: int) -> Record | None:
+        """The value that a state had at a place, if that is still known and was not deleted."""
+        newest, past = self.newest, self.past
+        if newest is None or newest.op == "post":
+            return None
+        if newest.seq > seq:
+            if past is None or past[0].seq > seq:
+                return None
+            last = past[-1]
+            newest = last if last.seq <= seq else past[bisect_right(past, seq, key=_seq) - 1]
+        return None if newest.op == "delete" else newest
 
     def evict(self) -> Record | None:
         """Let go of the oldest record held, and return it; None where there is none."""
@@ -83,9 +112,15 @@ class Topic:
             return
         yield from islice(self.window, bisect_right(self.window, seq, key=_seq), None)
 
+    def since(self, seq: int) -> Iterator[Record]:
+        """Like `after`, but with the values of a state that are past."""
+        if self.past is not None:
+            yield from islice(self.past, bisect_right(self.past, seq, key=_seq), None)
+        yield from self.after(seq)
+
     def find(self, seq: int) -> Record | None:
-        """The record with this SEQ, if it is held."""
-        found = next(self.after(seq - 1), None)
+        """The record with this SEQ, if it is held, or a value of a state that is not long past."""
+        found = next(self.since(seq - 1), None)
         return found if found is not None and found.seq == seq else None
 
     def since_last(self, count: int, horizon: int) -> int:

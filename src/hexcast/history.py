@@ -3,7 +3,7 @@
 A *pass* up to a horizon H walks (cursor, H] in order and yields every stream record, and of each
 state only its newest place at or below H. H stays fixed while a pass goes on, so that a state that
 changes faster than a slow client reads is still delivered; for that, state records that were
-superseded lately are kept a while.
+superseded lately are kept a while. They are also what deltas are made against.
 """
 
 from __future__ import annotations
@@ -63,6 +63,7 @@ class History:
         self._superseded: deque[Record] = deque()
         self._superseded_bytes = 0
         self._lossy: dict[str, Topic] = {}  # the streams that lost records
+        self.doubts = 0  # times that `doubt` found something
 
     # Taking records in
 
@@ -81,6 +82,7 @@ class History:
                 if topic.kind == "state":
                     gone.until = record.seq
                 self._drop(gone)
+            topic.past = None
             topic.replace(record)
             topic.evicted = 0  # what was lost before is gone on purpose now
             self._lossy.pop(topic.name, None)
@@ -90,6 +92,7 @@ class History:
             topic.add(record)  # the stream's end is news of its own
         else:
             old.until = record.seq
+            topic.supersede()
             self._superseded.append(old)
             self._superseded_bytes += len(old.data)
             if len(topic) > 1:
@@ -131,6 +134,9 @@ class History:
         while len(self._superseded) > records or self._superseded_bytes > size:
             gone = self._superseded.popleft()
             self._superseded_bytes -= len(gone.data)
+            topic = self.topics.get(gone.topic)
+            if topic is not None:
+                topic.forget(gone)
             self._drop(gone)
 
     # Letting go
@@ -166,6 +172,31 @@ class History:
         return self.total > self.limit
 
     # Walking over it
+
+    def doubt(self, passed: list[Record], seq: int) -> None:
+        """Mark those values that were passed over by a client which is then given the id `seq`.
+
+        It may be cut there, and come back with that id as its cursor. The state's value at this
+        place is then one that it was never sent.
+        """
+        for record in passed:
+            if record.until > seq and not record.passed:
+                record.passed = True
+                self.doubts += 1
+
+    def fold(self, records: list[Record]) -> list[Record]:
+        """Of records in order, up to the newest of all, those that nothing has superseded."""
+        visible: list[Record] = []
+        passed: list[Record] = []
+        for record in records:
+            if record.until:
+                passed.append(record)
+                continue
+            visible.append(record)
+            if passed:
+                self.doubt(passed, record.seq)
+                passed = []
+        return visible
 
     def gap(
         self, selector: Selector, cursor: int, after: str, epoch: str, told: dict[str, int]
@@ -212,6 +243,7 @@ class History:
         stream's newest `fresh` records.
         """
         records: list[Record] = []
+        passed: list[Record] = []  # passed over since the last one taken
         starts: dict[str, int] = {}
         chosen: dict[str, bool] = {}
         scanned = folded = 0
@@ -221,6 +253,7 @@ class History:
             if record.seq > horizon:
                 break
             if scanned >= SCAN_RECORDS:
+                self.doubt(passed, reached)
                 return Scanned(records, reached, folded)
             scanned += 1
             reached = record.seq
@@ -234,8 +267,12 @@ class History:
                 continue
             if not record.visible(horizon):
                 folded += 1
+                passed.append(record)
             elif fresh is None or self._starts(record, fresh, horizon, starts):
                 records.append(record)
+                if passed:
+                    self.doubt(passed, record.seq)
+                    passed = []
                 size -= len(record.data) + 64
                 if len(records) >= limit or size <= 0 or (record.end and selector.single):
                     return Scanned(records, reached, folded)
@@ -264,11 +301,10 @@ class History:
                 return iter(()), True
             if fresh is not None and topic.kind == "stream":
                 after = max(after, topic.since_last(fresh, horizon))
-            return topic.after(after), True
+            # What is past counts for a horizon of then only; there may be much of it.
+            return topic.since(after) if horizon < self.head else topic.after(after), True
         place = bisect_right(self._order, after, key=_seq)
         if not selector.patterns and len(self._order) - place > SCAN_RECORDS:
             named = (self.topics.get(name) for name in selector.names)
-            held = [t.after(after) for t in named if t is not None]
-            lately = (r for r in self._superseded if r.seq > after and r.topic in selector.names)
-            return heapq.merge(*held, sorted(lately, key=_seq), key=_seq), True
+            return heapq.merge(*(t.since(after) for t in named if t is not None), key=_seq), True
         return iter(self._order[place : place + SCAN_RECORDS + 1]), False

@@ -12,9 +12,11 @@ from .held import Topic
 from .history import History
 from .keys import Keys
 from .log.base import Log, Outcome
+from .partly import resolve
 from .problem import Problem
 from .record import Draft, Gap, Id, Published, Record
 from .topics import Selector
+from .value import LIMITS, Limits
 
 __all__ = ["Hub"]
 
@@ -24,10 +26,16 @@ def _ignore(record: Record) -> None:
 
 
 class Hub:
-    """Topics, and publishing to them. `now` gives milliseconds since 1970 UTC."""
+    """Topics, and publishing to them.
 
-    def __init__(self, log: Log, history: History, now: Callable[[], int]) -> None:
+    `now` gives milliseconds since 1970 UTC; `limits` are those of patches and what they lead to.
+    """
+
+    def __init__(
+        self, log: Log, history: History, now: Callable[[], int], limits: Limits = LIMITS
+    ) -> None:
         self.log = log
+        self.limits = limits
         self.history = history
         self.topics = history.topics
         self.now = now
@@ -62,12 +70,12 @@ class Hub:
             if failed is not None:
                 return failed
         op = draft.op
-        if op == "patch" or op == "append":
-            return Problem(501, "this server does not change states in part yet")
         if op == "delete":
             return None if value is not None else Problem(404, "there is nothing to delete")
         if self.history.full:
             return Problem(503, "the server holds as much as it may", retry_after=5)
+        if op == "patch" or op == "append":
+            return self._judge_change(draft, topic, value)
         if value is None or topic is None:
             return None
         if op == "post":
@@ -84,6 +92,20 @@ class Hub:
             return Published(value.id, draft.topic, changed=False, begun=False)
         return None
 
+    def _judge_change(
+        self, draft: Draft, topic: Topic | None, value: Record | None
+    ) -> Outcome | None:
+        """Judge a change in part, and settle the value that it leads to."""
+        if value is not None and topic is not None and topic.kind == "stream":
+            return Problem(409, "this topic is a stream: POST appends to it, DELETE ends it")
+        problem = resolve(draft, value, self.limits)
+        if problem is not None or value is None:
+            return problem
+        same = value.data == draft.data and draft.event in ("", value.event)
+        if same and (value.end or not draft.end):
+            return Published(value.id, draft.topic, changed=False, begun=False)
+        return None
+
     def apply(self, record: Record, draft: Draft | None) -> Published:
         name = record.topic
         topic = self.topics.get(name)
@@ -92,7 +114,7 @@ class Hub:
             # It may have been forgotten whole, with what it held up to here.
             topic.evicted = self.history.floor
             self.topics[name] = topic
-        begun = record.op == "post" or (record.op == "put" and topic.value is None)
+        begun = record.op == "post" or (record.op != "delete" and topic.value is None)
         self.history.add(topic, record)
         topic.count(record.time)
         self.records += 1

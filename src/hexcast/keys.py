@@ -73,5 +73,9 @@ class Keys:
 
 def _content(draft: Draft) -> bytes:
     """A digest of all that a publish says, so that the payload need not be kept."""
-    said = repr((draft.op, draft.event, draft.type, draft.end)).encode()
-    return hashlib.blake2b(said + b"\0" + draft.data, digest_size=16).digest()
+    if draft.op in ("patch", "append"):  # what it leads to is not what was said
+        type, data = draft.change_type, draft.change
+    else:
+        type, data = draft.type, draft.data
+    said = repr((draft.op, draft.event, type, draft.end)).encode()
+    return hashlib.blake2b(said + b"\0" + data, digest_size=16).digest()

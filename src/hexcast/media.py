@@ -8,6 +8,7 @@ import re
 import msgspec
 
 __all__ = [
+    "FORMS",
     "JSON",
     "OCTETS",
     "TEXT",
@@ -24,7 +25,7 @@ __all__ = [
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
 OCTETS = "application/octet-stream"
-_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 # RFC 9110, 8.3.1: type "/" subtype *( OWS ";" OWS parameter ), all of it visible ASCII.
 _TYPE = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+/[!#$%&'*+.^_`|~0-9A-Za-z-]+( *;[\x20-\x7e]*)?")
@@ -76,7 +77,7 @@ def settle_type(type: str, data: bytes) -> str:
 
     Raises ValueError where the type is malformed, or says JSON of what is not.
     """
-    if not type or base_type(type) in _FORMS:
+    if not type or base_type(type) in FORMS:
         if not json_fault(data):
             return JSON
         return TEXT if utf8(data) is not None else OCTETS

@@ -1,4 +1,4 @@
-"""Publishing over HTTP: POST, PUT and DELETE of one change, and batches streamed both ways."""
+"""Publishing over HTTP: POST, PUT, PATCH and DELETE of one change, and batches both ways."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from .http.request import Request
 from .hub import Hub
 from .keys import MAX_KEY_BYTES
 from .log.base import Outcome
-from .media import JSON, OCTETS, TEXT, check_type, settle_type
+from .media import FORMS, JSON, OCTETS, TEXT, base_type, check_type, settle_type
+from .partly import MERGE_PATCH, check_patch_type
 from .problem import Problem
 from .record import Draft, Op, Published
 from .topics import check_topic
@@ -64,26 +65,36 @@ def check_key(key: str) -> str:
 
 def draft_of_request(request: Request, topic: str, body: bytes) -> Draft:
     """The change that a request asks for. Raises Problem where it cannot be meant."""
-    op = OPS[request.method]
-    if op == "patch":
-        raise Problem(501, "this server does not change states in part yet")
-    type = ""
-    if op != "delete":
-        try:
-            type = settle_type(request.header("content-type"), body)
-        except ValueError as error:
-            raise Problem(400, str(error)) from None
-    return Draft(
+    draft = Draft(
         topic=publishable(topic),
-        op=op,
-        data=body if op != "delete" else b"",
-        type=type,
+        op=OPS[request.method],
         event=check_event(request.first("event"), given="event" in request.query),
         end=request.flag("end"),
         key=check_key(request.header("idempotency-key")),
         if_match=entity_tags(request.header("if-match")),
         if_none="*" in entity_tags(request.header("if-none-match")),
     )
+    type = request.header("content-type")
+    try:
+        if draft.op == "patch":
+            _read_change(draft, request.first("op"), type, body)
+        elif draft.op != "delete":
+            draft.data, draft.type = body, settle_type(type, body)
+    except ValueError as error:
+        raise Problem(400, str(error)) from None
+    return draft
+
+
+def _read_change(draft: Draft, op: str, type: str, body: bytes) -> None:
+    """Note what a PATCH asks for. Raises Problem, or ValueError where its type is malformed."""
+    draft.change = body
+    if op == "append":
+        draft.op = "append"
+        draft.change_type = check_type(type) if type and base_type(type) not in FORMS else ""
+    elif op in ("", "patch"):
+        draft.change_type = check_patch_type(type)
+    else:
+        raise Problem(400, "the op of a PATCH is patch or append")
 
 
 def publish(hub: Hub, topic: str, exchange: Exchange, body: bytes) -> None:
@@ -142,9 +153,27 @@ def draft_of_line(line: Line) -> Draft:
     event = check_event(line.event) if line.event is not None else ""
     key = check_key(line.key) if line.key else ""
     data, type = b"", ""
+    if op == "patch" or op == "append":
+        return _change_of_line(line, topic, event, key)
     if op != "delete":
         data, type = _payload(bytes(line.data), line.type)
     return Draft(topic, op, data, type, event, line.end, key)  # type: ignore[arg-type]  # checked
+
+
+def _change_of_line(line: Line, topic: str, event: str, key: str) -> Draft:
+    """A change in part: `data` is a patch as JSON, or the text to be added as a string."""
+    raw, type = bytes(line.data), line.type
+    if line.op == "patch":
+        if not raw:
+            raise Problem(400, "data is missing")
+        type = check_patch_type(type or MERGE_PATCH)
+        return Draft(
+            topic, "patch", event=event, end=line.end, key=key, change=raw, change_type=type
+        )
+    if raw[:1] != b'"':
+        raise Problem(400, "the data of an append is a string")
+    text, type = _payload(raw, type)
+    return Draft(topic, "append", event=event, end=line.end, key=key, change=text, change_type=type)
 
 
 def _payload(raw: bytes, type: str) -> tuple[bytes, str]:

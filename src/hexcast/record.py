@@ -59,7 +59,7 @@ def parse_cursor(text: str) -> Cursor:
 
 @dataclass(slots=True, eq=False)
 class Record:
-    """One accepted change. Every member is fixed but `until` and `held`, the hub's own marks."""
+    """One accepted change. Every member is fixed but the last three, the hub's own marks."""
 
     epoch: str
     seq: int
@@ -79,6 +79,8 @@ class Record:
     """SEQ of the record that superseded this one; 0 while nothing has."""
     held: bool = True
     """Whether it can still be replayed."""
+    passed: bool = False
+    """Whether some client may have been passed over it and yet hold an id beyond it."""
 
     @property
     def id(self) -> str:
@@ -107,6 +109,10 @@ class Draft:
     """Ids of which one must be the topic's newest; `*` stands for any."""
     if_none: bool = False
     """Whether the topic must not exist (`If-None-Match: *`)."""
+    change: bytes = b""
+    """Of a patch or an append what was asked for; `data` is then the value that it leads to."""
+    change_type: str = ""
+    """Content type of `change`."""
 
 
 class Published(NamedTuple):

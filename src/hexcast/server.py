@@ -26,6 +26,7 @@ from .log.base import Log
 from .log.memory import MemoryLog
 from .meters import Meters
 from .settings import Settings
+from .value import Limits
 from .ways.context import Context
 
 __all__ = ["Server", "run"]
@@ -70,8 +71,9 @@ class Server:
             settings.hold_records, settings.hold_bytes, settings.hold_seconds, settings.hold_total
         )
         meters = Meters()
-        self.hub = Hub(log, history, milliseconds)
-        self.feeds = Feeds(self.hub, meters, loop.call_soon, loop.time)
+        limits = Limits(bytes=settings.body_limit)
+        self.hub = Hub(log, history, milliseconds, limits)
+        self.feeds = Feeds(self.hub, meters, loop.call_soon, loop.time, loop.call_later)
         self.context = Context(self.hub, self.feeds, meters, settings)
         access = Access(
             frozenset(h.lower() for h in settings.allow_host),

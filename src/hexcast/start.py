@@ -27,6 +27,8 @@ class Start:
     told: dict[str, int] = field(default_factory=dict)
     given: str = ""
     """The cursor as the client gave it, where it was an id."""
+    holds: bool = True
+    """Whether the client has the values of states as of its cursor: not where that is `now`."""
 
     def header(self, hub: Hub, first_seq: int, reached: int) -> str:
         """The id to name as the place where the answer begins: what follows comes after it.
@@ -64,7 +66,7 @@ def begin(
         hub.gap(selector, 0, "", start.told)  # what was lost before it came is no loss to it
         return start
     if cursor is Place.NOW:
-        return Start(head, head)
+        return Start(head, head, holds=False)
     if cursor is Place.EARLIEST:
         start = Start(0, head)
         hub.gap(selector, 0, "", start.told)  # who asks for what is held has lost nothing
@@ -72,7 +74,8 @@ def begin(
     assert isinstance(cursor, Id)
     if not hub.known(cursor):
         return _unknown(hub, selector, str(cursor), known_form=True)
-    return Start(cursor.seq, head, given=str(cursor))
+    # An EventSource that began with `now` repeats it beside the cursor it has reached since.
+    return Start(cursor.seq, head, given=str(cursor), holds=not (header and since == "now"))
 
 
 def _unknown(hub: Hub, selector: Selector, after: str, *, known_form: bool) -> Start:

@@ -114,8 +114,9 @@ async def test_a_line_cut_over_many_chunks(server: Server) -> None:
         (b'{"topic": "x", "data": 1, "event": "hexcast:gap"}', 400),
         (b'{"topic": "x", "data": {"base64": "!!"}}', 400),
         (b'{"topic": "x", "data": "\xff"}', 400),
-        (b'{"topic": "x", "data": {"a": 1}, "op": "patch"}', 501),
-        (b'{"topic": "x", "data": "a", "op": "append"}', 501),
+        (b'{"topic": "x", "data": {"a": 1}, "op": "patch", "type": "text/plain"}', 415),
+        (b'{"topic": "x", "data": 5, "op": "append"}', 400),
+        (b'{"topic": "x", "op": "patch"}', 400),
         (b'{"topic": "never-was", "op": "delete"}', 404),
     ],
 )

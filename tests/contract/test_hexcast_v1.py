@@ -246,7 +246,7 @@ async def test_a_key_is_good_over_every_way_of_publishing(server: Server) -> Non
         ({"publish": "x"}, 400),
         ({"publish": "x", "data": 1, "op": "smash"}, 400),
         ({"publish": "x", "data": 1, "event": "open"}, 400),
-        ({"publish": "x", "data": {}, "op": "patch"}, 501),
+        ({"publish": "x", "data": {}, "op": "patch", "type": "text/plain"}, 415),
         ({"publish": "never-was-either", "op": "delete"}, 404),
         ({"what": "is this"}, 400),
         ({}, 400),

@@ -114,11 +114,6 @@ async def test_the_wrong_verb_names_the_kind(server: Server) -> None:
     assert (await get(server, path(state))).body == b"a"
 
 
-async def test_patch_is_not_there_yet(server: Server) -> None:
-    fields = {"Content-Type": "application/merge-patch+json"}
-    problem(await ask(server, "PATCH", path(unique()), fields, "{}"), 501)
-
-
 @pytest.mark.parametrize(
     ("declared", "body", "kept"),
     [

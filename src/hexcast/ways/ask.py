@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from ..feed import PLAIN, Terms
 from ..http.negotiate import accepts, entity_tags, prefers_html, wait_preference
 from ..http.request import Request
 from ..problem import Problem
+from ..start import Start
 from ..topics import Selector
 
 __all__ = ["Ask", "Way", "read_ask"]
@@ -18,6 +20,7 @@ WAYS = ("refresh", "poll", "long-poll", "sse", "websocket", "push")
 DEFAULT_LIMIT, MAX_LIMIT = 100, 1000
 DEFAULT_WAIT, MAX_WAIT = 25.0, 90.0
 DEFAULT_EVERY, MAX_EVERY = 5, 86_400
+MIN_RATE, MAX_RATE = 0.1, 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +41,21 @@ class Ask:
     limit: int
     wait: float
     every: int
+    delta: bool
+    rate: float
+    """Flushes a second at most; 0 for no bound."""
     none_match: tuple[str, ...]
     """The ids of `If-None-Match`."""
     vary: str
     """The headers that were negotiated on."""
     fallback: str = ""
     """Why the way that was named is not the one that serves."""
+
+    def terms(self, start: Start) -> Terms:
+        """The terms on which a client is served that starts so."""
+        if not self.delta:
+            return Terms(rate=self.rate) if self.rate else PLAIN
+        return Terms(self.selector, self.rate, strangers=not start.holds)
 
     @property
     def cursor_given(self) -> bool:
@@ -94,6 +106,8 @@ def read_ask(request: Request, selector: Selector, *, one: bool) -> Ask:
             "wait", DEFAULT_WAIT if preferred is None else min(preferred, MAX_WAIT), 0, MAX_WAIT
         ),
         every=int(request.number("every", DEFAULT_EVERY, 1, MAX_EVERY)),
+        delta=request.flag("delta"),
+        rate=request.number("rate", 0, MIN_RATE, MAX_RATE),
         none_match=entity_tags(request.header("if-none-match")),
         vary="" if chosen else "Accept, Prefer",
         fallback="http1" if request.first("way") == "push" else "",

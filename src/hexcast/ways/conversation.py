@@ -7,11 +7,11 @@ union. A new one is replayed first, up to the place where the union goes on.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from ..feed import Subscriber
+from ..feed import Subscriber, Terms
 from ..form import StreamForm
 from ..log.base import Outcome
 from ..problem import Problem
@@ -20,7 +20,7 @@ from ..record import Record
 from ..start import Start, begin
 from ..topics import Selector, matches
 from . import frames
-from .ask import Ask
+from .ask import MAX_RATE, MIN_RATE, Ask
 from .context import Context
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ class _Said(msgspec.Struct):
     ping: msgspec.Raw = _NO_REF
     since: str = ""
     last: int = 0
+    delta: bool = False
+    rate: float = 0.0
     data: msgspec.Raw = _NO_REF
     op: str = "post"
     event: str | None = None
@@ -47,6 +49,14 @@ class _Said(msgspec.Struct):
     key: str = ""
     end: bool = False
     ref: msgspec.Raw = _NO_REF
+
+
+class _Asked(NamedTuple):
+    """How one subscription is to be served."""
+
+    delta: bool
+    rate: float
+    unheld: int
 
 
 class _Ref(msgspec.Struct):
@@ -63,7 +73,7 @@ _encode = msgspec.json.Encoder().encode
 class Conversation:
     """One client's side of the subprotocol."""
 
-    __slots__ = ("_context", "_form", "_ref", "_session", "_starts", "_todo", "_union")
+    __slots__ = ("_asked", "_context", "_form", "_ref", "_session", "_starts", "_todo", "_union")
 
     def __init__(
         self, context: Context, session: Session, form: StreamForm, ask: Ask, start: Start
@@ -73,6 +83,10 @@ class Conversation:
         self._form = form
         # What it is subscribed to, each with the place after which it was given everything.
         self._starts: dict[str, int] = dict.fromkeys(ask.selector.text, _given_after(start))
+        # How it is served: for each subscription whether by deltas, at what rate at most, and the
+        # place of which its values are not held, where it began with `now`.
+        asked = _Asked(ask.delta, ask.rate, 0 if start.holds else start.cursor)
+        self._asked = dict.fromkeys(ask.selector.text, asked) if any(asked) else {}
         self._todo: deque[bytes] | None = None  # said while a replay goes on
         self._union: tuple[Selector, int, Selector | None] | None = None  # what follows a replay
         self._ref: msgspec.Raw = _NO_REF
@@ -147,7 +161,15 @@ class Conversation:
             if start.fresh and topic is not None and topic.kind == "stream":
                 given = topic.since_last(start.fresh, start.horizon)
             self._starts[name] = min(given, self._starts.get(name, given))
-        replay = Subscriber(context.feeds.feed(added, self._form), session, start, replay=True)
+        rate = min(max(said.rate, MIN_RATE), MAX_RATE) if said.rate > 0 else 0.0
+        asked = _Asked(said.delta, rate, 0 if start.holds else start.cursor)
+        for name in added.text:
+            self._asked.pop(name, None)
+            if any(asked):
+                self._asked[name] = asked
+        terms = Terms(added if said.delta else None, strangers=said.delta and not start.holds)
+        feed = context.feeds.feed(added, self._form, terms)
+        replay = Subscriber(feed, session, start, replay=True)
         replay.paused = session.paused
         if had:
             replay.skip = lambda record: self._has(record, had)
@@ -179,6 +201,7 @@ class Conversation:
             # It lagged: what the replay has covered must not come again by the union.
             old = before
             subscriber.skip = lambda record: record.seq <= head and not old.matches(record.topic)
+            subscriber.least = head
         elif before is None:
             subscriber.cursor = subscriber.target = head
         self._ok(self._ref, cursor=self._context.hub.id(subscriber.cursor))
@@ -199,6 +222,7 @@ class Conversation:
         cursor = self._cursor
         for name in names:
             self._starts.pop(name, None)
+            self._asked.pop(name, None)
         if session.subscriber is not None:
             session.subscriber.leave()
             session.subscriber = None
@@ -208,11 +232,23 @@ class Conversation:
 
     def _follow(self, selector: Selector, cursor: int) -> Subscriber:
         """Go on with a selector from a place that the connection has reached."""
-        feed = self._context.feeds.feed(selector, self._form)
+        deltas, rate, unheld = self._terms()
+        terms = Terms(deltas, rate, strangers=unheld > 0)
+        feed = self._context.feeds.feed(selector, self._form, terms)
+        feed.floor = max(feed.floor, unheld)
         subscriber = Subscriber(feed, self._session, Start(cursor, cursor))
         subscriber.paused = self._session.paused
         self._session.subscriber = subscriber
         return subscriber
+
+    def _terms(self) -> tuple[Selector | None, float, int]:
+        """How the union is served: what comes as deltas, at the lowest of the rates asked for, and
+        the newest place of which not all values are held."""
+        asked = self._asked
+        deltas = [name for name in asked if asked[name].delta]
+        rates = [a.rate for a in asked.values() if a.rate]
+        unheld = max((asked[name].unheld for name in deltas), default=0)
+        return Selector(deltas) if deltas else None, min(rates, default=0.0), unheld
 
     def tell_position(self) -> None:
         """Tell a quiet client where it is."""

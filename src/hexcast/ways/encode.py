@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import msgspec
 
+from ..deltas import Change
 from ..media import as_json, quote
 from ..record import Gap, Record
 
 __all__ = ["batch_json", "gap_json", "record_json", "rfc3339"]
+
+_NO_CHANGES: Mapping[Record, Change] = {}
 
 
 def rfc3339(milliseconds: int) -> str:
@@ -19,18 +22,22 @@ def rfc3339(milliseconds: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"
 
 
-def record_json(record: Record) -> bytes:
-    """A record in json format, its empty members left out."""
-    parts = [
-        b'{"id":"%b","topic":%b,"op":"%b"'
-        % (record.id.encode(), quote(record.topic), record.op.encode())
-    ]
+def record_json(record: Record, change: Change | None = None) -> bytes:
+    """A record in json format, its empty members left out; as a change where that is given."""
+    # A state's change is told as its full value, however it was published.
+    op = b"put" if record.op in ("patch", "append") else record.op.encode()
+    if change is not None:
+        op = change.op.encode()
+    parts = [b'{"id":"%b","topic":%b,"op":"%b"' % (record.id.encode(), quote(record.topic), op)]
     if record.event:
         parts.append(b',"event":' + quote(record.event))
     if record.type:
         parts.append(b',"type":' + quote(record.type))
     parts.append(b',"time":"%b"' % rfc3339(record.time).encode())
-    if record.op != "delete":
+    if change is not None:
+        data = change.data if change.op == "patch" else quote(change.data.decode())
+        parts.append(b',"data":%b,"base":"%b"' % (data, change.base.id.encode()))
+    elif record.op != "delete":
         parts.append(b',"data":' + as_json(record.data, record.type))
     if record.end:
         parts.append(b',"end":true')
@@ -46,15 +53,24 @@ def gap_json(gap: Gap) -> bytes:
 
 
 def batch_json(
-    records: Sequence[Record], cursor: str, gap: Gap | None, *, more: bool, end: bool
+    records: Sequence[Record],
+    cursor: str,
+    gap: Gap | None,
+    *,
+    more: bool,
+    end: bool,
+    changes: Mapping[Record, Change] = _NO_CHANGES,
 ) -> bytes:
-    """A batch: what `poll` with `since` and `long-poll` answer."""
+    """A batch: what `poll` with `since` and `long-poll` answer.
+
+    Those records that are in `changes` are told as such.
+    """
     return b"".join(
         (
             b'{"cursor":"%b","gap":' % cursor.encode(),
             b"null" if gap is None else gap_json(gap),
             b',"records":[',
-            b",".join([record_json(r) for r in records]),
+            b",".join([record_json(r, changes.get(r)) for r in records]),
             b'],"more":',
             b"true" if more else b"false",
             b',"end":true}\n' if end else b"}\n",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from ..feed import Feed
+from ..deltas import Change
+from ..feed import Feed, Terms
 from ..form import AnswerForm
 from ..http.exchange import Exchange, Response
 from ..http.problems import problem_response
@@ -42,33 +43,48 @@ class LongPoll:
             self._hold(feed, exchange)  # nothing has happened since
             return
         at_once = self._ask.wait <= 0 or context.draining or exchange.request.method == "HEAD"
-        form = self._answer_or_form(exchange, at_once)
-        if form is None:
+        feed = self._answer_or_feed(exchange, at_once)
+        if feed is None:
             return
-        feed = self._feed = context.feeds.feed(self._ask.selector, form)
+        self._feed = feed
         if feed.pending:
             # Published in this very moment: known here, not yet told to those who wait.
             context.feeds.flush()
         self._quiet_at = context.hub.history.head
         self._hold(feed, exchange)
 
-    def _answer_or_form(self, exchange: Exchange, at_once: bool) -> AnswerForm | None:
-        """Answer what can be answered now; else the form in which to wait."""
+    def _answer_or_feed(self, exchange: Exchange, at_once: bool) -> Feed | None:
+        """Answer what can be answered now; else the feed to wait in."""
         context, ask = self._context, self._ask
         if ask.cursor_given or not ask.one:
-            batch = gather(context, ask)
-            if not at_once and not batch.tells:
-                return BatchForm(context, ask)
-            exchange.respond(batch_response(context, ask, batch))
-            return None
+            return self._batch_or_feed(exchange, at_once)
         record = newest(context, ask)
         if record is not None and record.id not in ask.none_match:
             exchange.respond(value_responses(context, ask, record)[0])
         elif at_once:
             exchange.respond(_unchanged(context, ask, record))
         else:
-            return ValueForm(context, ask)
+            return context.feeds.feed(ask.selector, ValueForm(context, ask))
         return None
+
+    def _batch_or_feed(self, exchange: Exchange, at_once: bool) -> Feed | None:
+        context, ask = self._context, self._ask
+        feed = None
+        form = BatchForm(context, ask)
+        if ask.rate and not at_once:
+            # What came since the feed was last flushed waits until it is flushed again.
+            feed = context.feeds.feed(ask.selector, form, Terms(rate=ask.rate))
+            batch = gather(context, ask, feed.position)
+        else:
+            batch = gather(context, ask)
+        if at_once or batch.tells:
+            exchange.respond(batch_response(context, ask, batch))
+            return None
+        if feed is None:
+            feed = context.feeds.feed(ask.selector, form, ask.terms(batch.start))
+            if not batch.start.holds:
+                feed.floor = max(feed.floor, batch.start.cursor)
+        return feed
 
     def _hold(self, feed: Feed, exchange: Exchange) -> None:
         exchange.owner = held = Held(self._context, self._ask, exchange, feed)
@@ -89,7 +105,13 @@ class Held:
         context.meters.ways["long-poll"].clients += 1
 
     def tell(self, answer: object) -> None:
-        """The feed's answer, which is the same for all who wait."""
+        """The feed's answer, which is the same for all who wait; None: each from its cursor."""
+        if answer is None:
+            batch = gather(self.context, self.ask, self.feed.position)
+            if not batch.tells:
+                self.feed.waiting[self.tell] = None
+                return
+            answer = batch_response(self.context, self.ask, batch)
         assert isinstance(answer, Response)
         self.context.meters.ways["long-poll"].clients -= 1
         self.context.meters.ways["long-poll"].sent += len(answer.body)
@@ -101,6 +123,9 @@ class Held:
             self.exchange.respond(self._empty())
 
     def _empty(self) -> Response:
+        if self.feed.terms.rate:
+            batch = gather(self.context, self.ask, self.feed.position)
+            return batch_response(self.context, self.ask, batch)
         if self.ask.cursor_given or not self.ask.one:
             position = self.context.hub.id(self.feed.position)
             body = batch_json((), position, None, more=False, end=False)
@@ -138,7 +163,9 @@ class BatchForm(AnswerForm):
         self._context = context
         self._ask = ask
 
-    def answer(self, records: Sequence[Record], position: int) -> Response:
+    def answer(
+        self, records: Sequence[Record], position: int, changes: Mapping[Record, Change]
+    ) -> Response:
         ask, hub = self._ask, self._context.hub
         more = len(records) > ask.limit
         if more:
@@ -147,7 +174,7 @@ class BatchForm(AnswerForm):
         end = records[-1].end and bool(ask.selector.single)
         if end:
             position, more = records[-1].seq, False
-        body = batch_json(records, hub.id(position), None, more=more, end=end)
+        body = batch_json(records, hub.id(position), None, more=more, end=end, changes=changes)
         return Response(200, batch_headers(ask, hub.id(records[0].seq - 1)), body)
 
 
@@ -161,7 +188,9 @@ class ValueForm(AnswerForm):
         self._context = context
         self._ask = ask
 
-    def answer(self, records: Sequence[Record], position: int) -> Response:
+    def answer(
+        self, records: Sequence[Record], position: int, changes: Mapping[Record, Change]
+    ) -> Response:
         record = records[-1]
         if record.op == "delete":
             return _nothing()

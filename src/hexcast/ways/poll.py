@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from ..deltas import Change
 from ..http.exchange import Exchange, Headers, Response
 from ..problem import Problem
 from ..record import Gap, Id, Record
@@ -15,6 +16,7 @@ from .encode import batch_json, record_json
 __all__ = ["Batch", "batch_response", "gather", "poll", "single_record", "value_responses"]
 
 BATCH_BYTES = 2**20
+MAX_SEQ = 2**63
 
 STREAM_HEADERS: Headers = (
     ("Cache-Control", "no-store, no-transform"),
@@ -108,6 +110,8 @@ class Batch(NamedTuple):
     position: int
     gap: Gap | None
     end: bool
+    changes: dict[Record, Change]
+    """Those of the records that are told as changes."""
 
     @property
     def more(self) -> bool:
@@ -119,10 +123,12 @@ class Batch(NamedTuple):
         return bool(self.records or self.gap or self.end or self.more)
 
 
-def gather(context: Context, ask: Ask) -> Batch:
-    """A batch from the client's cursor; without one, each topic's newest record."""
+def gather(context: Context, ask: Ask, horizon: int = MAX_SEQ) -> Batch:
+    """A batch from the client's cursor, up to a place; without one, each topic's newest record."""
     hub = context.hub
     start = begin(hub, ask.selector, header=ask.header, since=ask.since, last=max(1, ask.last))
+    if start.fresh is None:
+        start.horizon = max(start.cursor, min(start.horizon, horizon))
     gap = start.gap
     if gap is None and start.fresh is None:
         gap = hub.gap(ask.selector, start.cursor, hub.id(start.cursor), start.told)
@@ -141,13 +147,28 @@ def gather(context: Context, ask: Ask) -> Batch:
     meter.deliveries += len(records)
     meter.folds += scanned.folded
     meter.gaps += gap is not None
-    return Batch(start, records, position, gap, end)
+    changes = {} if start.fresh is not None else _changes(context, ask, start, records)
+    return Batch(start, records, position, gap, end, changes)
+
+
+def _changes(
+    context: Context, ask: Ask, start: Start, records: list[Record]
+) -> dict[Record, Change]:
+    """What has changed since the client's cursor, for those records that can be told so."""
+    if not ask.delta or not start.holds:
+        return {}
+    find, origin = context.feeds.change, start.cursor
+    found = ((r, find(r, origin, careful=True)) for r in records)
+    return {record: change for record, change in found if change is not None}
 
 
 def batch_response(context: Context, ask: Ask, batch: Batch) -> Response:
     """The answer that tells a batch."""
     hub, records = context.hub, batch.records
-    body = batch_json(records, hub.id(batch.position), batch.gap, more=batch.more, end=batch.end)
+    body = batch_json(
+        records, hub.id(batch.position), batch.gap, more=batch.more, end=batch.end,
+        changes=batch.changes,
+    )  # fmt: skip
     first = records[0].seq if records else 0
     return Response(200, batch_headers(ask, batch.start.header(hub, first, batch.position)), body)
 

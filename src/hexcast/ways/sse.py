@@ -5,6 +5,7 @@ Fields and their framing are the WHATWG HTML standard's, section 9.2.
 
 from __future__ import annotations
 
+from ..deltas import Change
 from ..feed import Subscriber
 from ..form import StreamForm
 from ..http.exchange import Exchange, Frame, Response
@@ -51,6 +52,17 @@ class SseForm(StreamForm):
             name, data = "hexcast:record", record_json(record)
         return self.frame(_event(data, id=record.id, name=name))
 
+    def encode_change(self, change: Change) -> bytes:
+        record, data = change.record, change.data
+        if not self._raw:
+            return self.frame(_event(record_json(record, change), id=record.id))
+        if record.event:
+            return self.encode(record)  # an event has one name only
+        name = f"hexcast:{change.op}"
+        if b"\r" in data:
+            name, data = "hexcast:record", record_json(record, change)
+        return self.frame(_event(data, id=record.id, name=name))
+
     def gap(self, gap: Gap) -> bytes:
         return self.frame(_event(gap_json(gap), name="hexcast:gap"))
 
@@ -72,7 +84,7 @@ def sse(context: Context, ask: Ask, exchange: Exchange) -> None:
     if has_ended(context, ask, start):
         exchange.respond(Response(204, (*extra, ("Cache-Control", "no-store"))))
         return
-    feed = context.feeds.feed(ask.selector, SseForm(ask.format, exchange.frame))
+    feed = context.feeds.feed(ask.selector, SseForm(ask.format, exchange.frame), ask.terms(start))
     form = feed.form
     assert isinstance(form, SseForm)
     bare = exchange.request.method == "HEAD"

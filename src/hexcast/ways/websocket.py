@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from websockets.frames import CloseCode
 
+from ..deltas import Change
 from ..feed import Subscriber
 from ..form import StreamForm
 from ..http.exchange import Exchange, Headers
@@ -48,6 +49,10 @@ class WebSocketForm(StreamForm):
         octets = base_type(record.type) == OCTETS or utf8(record.data) is None
         return frames.binary(record.data) if octets else frames.text(record.data)
 
+    def encode_change(self, change: Change) -> bytes:
+        # Without the subprotocol a message has no name: only the json form says what it is.
+        return frames.text(record_json(change.record, change))
+
     def gap(self, gap: Gap) -> bytes:
         return frames.text(b'{"gap":' + gap_json(gap) + b"}")
 
@@ -78,7 +83,7 @@ def websocket(context: Context, ask: Ask, exchange: Exchange) -> None:
     subscriber = None
     cursor = context.hub.id(context.hub.head)
     if selected and not ended:
-        feed = context.feeds.feed(ask.selector, form)
+        feed = context.feeds.feed(ask.selector, form, ask.terms(start))
         subscriber = Subscriber(feed, session, start)
         step = subscriber.first()
         cursor = start.header(context.hub, step.first, step.position)
