@@ -11,7 +11,7 @@ from . import __version__, publishing
 from .http.access import Access
 from .http.exchange import Body, Exchange, Plan, Response
 from .http.negotiate import prefers_html
-from .http.problems import refusal
+from .http.problems import problem_response, refusal
 from .http.request import Request
 from .metrics import MetricsPage
 from .problem import Problem
@@ -134,11 +134,10 @@ class App:
         context = self._context
         id = request.first("id")
         if one and id and ask.way in ("poll", "refresh"):
-            return Plan(lambda exchange, body: single_record(context, ask, id, exchange))
+            return _plan_way(ask, partial(single_record, context, ask, id))
         if ask.way == "websocket":
             self._access.check_origin(request)
-        serve = _WAYS[ask.way](context, ask)
-        return Plan(lambda exchange, body: serve(exchange))
+        return _plan_way(ask, _WAYS[ask.way](context, ask))
 
     def _listing(self, request: Request) -> Response:
         listed = [
@@ -236,6 +235,18 @@ def _selector(names: list[str]) -> Selector:
         return Selector(names)
     except ValueError as error:
         raise Problem(400, str(error)) from None
+
+
+def _plan_way(ask: Ask, serve: Callable[[Exchange], None]) -> Plan:
+    """The plan of a way; its refusals name it too."""
+
+    def run(exchange: Exchange, body: bytes) -> None:
+        try:
+            serve(exchange)
+        except Problem as problem:
+            exchange.respond(problem_response(problem, (("Hexcast-Way", ask.way),)))
+
+    return Plan(run)
 
 
 def _answer(response: Response) -> Plan:

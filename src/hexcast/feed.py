@@ -185,6 +185,8 @@ class Subscriber:
     )  # fmt: skip
 
     def __init__(self, feed: Feed, client: Client, start: Start, *, replay: bool = False) -> None:
+        if feed.pending:
+            feed.flush()  # the feed's place is now the start's: nothing up to it is still to come
         self.feed: Feed | None = feed
         self.client = client
         self.cursor = start.cursor  # where it is, while it lags

@@ -26,10 +26,12 @@ OPS: dict[str, Op] = {"POST": "post", "PUT": "put", "PATCH": "patch", "DELETE": 
 _ENCODER = msgspec.json.Encoder()
 
 
-def check_event(name: str) -> str:
-    """Return an event's name if it is one. Raises Problem 400."""
+def check_event(name: str, *, given: bool = True) -> str:
+    """Return an event's name if it is one, or empty if none is given. Raises Problem 400."""
+    if not given:
+        return ""
     if not name:
-        return name
+        raise Problem(400, "an event's name has at least one byte")
     if len(name.encode("utf-8", "surrogatepass")) > 64:
         raise Problem(400, "an event's name has at most 64 bytes")
     if any(c < " " or "\x7f" <= c <= "\x9f" or "\ud800" <= c <= "\udfff" for c in name):
@@ -76,7 +78,7 @@ def draft_of_request(request: Request, topic: str, body: bytes) -> Draft:
         op=op,
         data=body if op != "delete" else b"",
         type=type,
-        event=check_event(request.first("event")),
+        event=check_event(request.first("event"), given="event" in request.query),
         end=request.flag("end"),
         key=check_key(request.header("idempotency-key")),
         if_match=entity_tags(request.header("if-match")),
@@ -115,7 +117,7 @@ class Line(msgspec.Struct):
     topic: str
     data: msgspec.Raw = msgspec.Raw()
     op: str = "post"
-    event: str = ""
+    event: str | None = None
     type: str = ""
     key: str = ""
     end: bool = False
@@ -137,7 +139,7 @@ def draft_of_line(line: Line) -> Draft:
     if op not in _LINE_OPS:
         raise Problem(400, "op is post, put, patch, append or delete")
     topic = publishable(line.topic)
-    event = check_event(line.event) if line.event else ""
+    event = check_event(line.event) if line.event is not None else ""
     key = check_key(line.key) if line.key else ""
     data, type = b"", ""
     if op != "delete":
@@ -178,14 +180,20 @@ class Batch:
     """A batch in hand: complete lines are published as they come, and answered as they are done."""
 
     def __init__(
-        self, hub: Hub, exchange: Exchange, limit: int, write: Callable[[bytes], None]
+        self,
+        hub: Hub,
+        exchange: Exchange,
+        limit: int,
+        write: Callable[[bytes], None],
+        *,
+        last_only: bool,
     ) -> None:
         self._hub = hub
         self._exchange = exchange
         self._limit = limit
         self._write = write
         self._rest = b""  # the beginning of a line whose end has not come
-        self._last_only = exchange.request.first("ack") == "last"
+        self._last_only = last_only  # one answer for all lines
         self._waiting = 0  # appends in hand
         self._complete = False
         self._over = False
@@ -328,6 +336,7 @@ def _line_answer(outcome: Outcome) -> bytes:
 
 def batch(hub: Hub, limit: int, exchange: Exchange, body: bytes) -> None:
     """Take a batch as it comes, and answer it as it goes."""
+    last_only = exchange.request.first("ack") == "last"
     write = exchange.start(
         200,
         (
@@ -336,6 +345,6 @@ def batch(hub: Hub, limit: int, exchange: Exchange, body: bytes) -> None:
             ("X-Accel-Buffering", "no"),
         ),
     )
-    taken = Batch(hub, exchange, limit, write)
+    taken = Batch(hub, exchange, limit, write, last_only=last_only)
     exchange.sink = taken
     exchange.owner = taken

@@ -79,7 +79,7 @@ class H1Connection(asyncio.Protocol):
         service = self.service
         service.connections.add(self)
         service.meters.connections += 1
-        service.wheel.set(self, service.clock() + service.idle)
+        service.wheel.set(self, service.clock() + service.head)
 
     def data_received(self, data: bytes) -> None:
         service = self.service

@@ -19,6 +19,8 @@ __all__ = ["MAX_HEADERS", "MAX_LINE", "Incoming", "MessageReader"]
 
 MAX_LINE = 8 * 1024
 MAX_HEADERS = 16 * 1024
+MAX_FRAMING = 16
+"""Bytes of chunk framing for each byte of data: chunks of one byte have five."""
 MAX_UNWANTED = 4 * 2**20
 """Bytes of a body that nobody wants which are read all the same, to keep the connection."""
 
@@ -71,6 +73,7 @@ class MessageReader:
         self._fields_size = 0
         self._unread = 0  # bytes fed for the head under way, after those it began in
         self._began = False  # in the bytes being fed
+        self._framing = 0  # bytes fed for the body under way that were not its data
 
     @property
     def idle(self) -> bool:
@@ -80,21 +83,28 @@ class MessageReader:
     def feed(self, data: bytes) -> None:
         """Read more. Nothing must be fed after a fault, or a request for another protocol."""
         self._began = False
+        in_body = None if self.idle or self.in_head else self._message
+        before = in_body.size if in_body is not None else 0
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             self.rest = data[upgrade.args[0] :]
             if self._message is not None:
-                self._message.upgrade = True
+                self._message.upgrade = self._message.request.version == "1.1"
         except httptools.HttpParserError as error:
             if self.fault is None:
                 self.fault = self._malformed(data, error)
         else:
-            # The parser gathers a name or value that does not end; where a head began inside of
-            # `data` is not known, so these bytes do not count.
-            self._unread = 0 if self._began else self._unread + len(data)
-            if self.in_head and self._unread > MAX_LINE + MAX_HEADERS:
+            # The parser gathers a line that does not end. Where a head began inside of `data` is
+            # not known: its whole lines were counted by the callbacks, what is left is here.
+            started = self._unread if not self._began else -data.rfind(b"\n") - 1
+            self._unread = started + len(data)
+            if self.in_head and self._unread > MAX_HEADERS + (0 if self._began else MAX_LINE):
                 self.fault = _too_long(line=not self._fields)
+            elif in_body is not None and in_body is self._message and not in_body.complete:
+                self._framing += len(data) - (in_body.size - before)
+                if self._framing > MAX_HEADERS + MAX_FRAMING * in_body.size:
+                    self.fault = Problem(400, "the chunks are mostly framing", close=True)
 
     def _malformed(self, data: bytes, error: Exception) -> Problem | None:
         last = self._message
@@ -111,6 +121,7 @@ class MessageReader:
         self._fields = []
         self._fields_size = 0
         self._began = True
+        self._framing = 0
         self.in_head = True
 
     def on_url(self, url: bytes) -> None:
@@ -119,12 +130,13 @@ class MessageReader:
             self._stop(_too_long(line=True))
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self.in_head:
-            return  # a trailer
         self._fields_size += len(name) + len(value) + len(": \r\n")
         if self._fields_size > MAX_HEADERS:
             self._stop(_too_long(line=False))
-        self._fields.append((name.decode("ascii").lower(), value.decode("latin-1")))
+        if self.in_head:  # else it is a trailer
+            self._fields.append(
+                (name.decode("ascii").lower(), value.decode("latin-1").strip(" \t"))
+            )
 
     def on_headers_complete(self) -> None:
         self.in_head = False
@@ -134,6 +146,9 @@ class MessageReader:
             self._stop(Problem(400, "only HTTP/1.1 and HTTP/1.0 are spoken here", close=True))
         method = parser.get_method().decode("ascii")
         keep = parser.should_keep_alive()
+        coding = [value.lower() for name, value in self._fields if name == "transfer-encoding"]
+        if coding and coding != ["chunked"]:
+            self._stop(Problem(501, "chunked is the only transfer coding here", close=True))
         try:
             request = Request(
                 method,

@@ -53,7 +53,8 @@ class Ask:
 def _way(request: Request) -> tuple[Way, bool]:
     """The way a request chooses; first match wins (contract 3)."""
     named = request.first("way")
-    upgrade = request.header("upgrade").lower() == "websocket"
+    # RFC 9110, 7.8: an Upgrade in HTTP/1.0 is ignored.
+    upgrade = request.header("upgrade").lower() == "websocket" and request.version != "1.0"
     if named or "way" in request.query:
         if named not in WAYS:
             raise Problem(400, f"way is one of {', '.join(WAYS)}")

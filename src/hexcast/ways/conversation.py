@@ -42,13 +42,20 @@ class _Said(msgspec.Struct):
     last: int = 0
     data: msgspec.Raw = _NO_REF
     op: str = "post"
-    event: str = ""
+    event: str | None = None
     type: str = ""
     key: str = ""
     end: bool = False
     ref: msgspec.Raw = _NO_REF
 
 
+class _Ref(msgspec.Struct):
+    """What is left to answer to of a message that cannot be meant."""
+
+    ref: msgspec.Raw = _NO_REF
+
+
+_decode_ref = msgspec.json.Decoder(_Ref).decode
 _decode = msgspec.json.Decoder(_Said).decode
 _encode = msgspec.json.Encoder().encode
 
@@ -95,13 +102,12 @@ class Conversation:
             return
         ref = _NO_REF
         try:
-            said = _decode(text)
-            ref = said.ref
-            self._do(said)
+            ref = _decode_ref(text).ref
+            self._do(_decode(text))
         except Problem as problem:
             self._error(problem, ref)
-        except (msgspec.DecodeError, RecursionError) as error:
-            self._error(Problem(400, f"the message is not one of {'hexcast.v1'}: {error}"), ref)
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            self._error(Problem(400, f"the message is not one of hexcast.v1: {error}"), ref)
 
     def _do(self, said: _Said) -> None:
         if said.subscribe is not None:

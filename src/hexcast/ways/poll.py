@@ -57,7 +57,8 @@ def value_responses(context: Context, ask: Ask, record: Record) -> tuple[Respons
     known = context.values.get(key)
     if known is not None:
         return known
-    common: list[tuple[str, str]] = [("ETag", f'"{record.id}"'), ("Cache-Control", "no-cache")]
+    common: list[tuple[str, str]] = [("ETag", f'"{record.id}"')]
+    common += STREAM_HEADERS if ask.way == "long-poll" else (("Cache-Control", "no-cache"),)
     if ask.vary:
         common.append(("Vary", ask.vary))
     common.append(("Hexcast-Way", ask.way))

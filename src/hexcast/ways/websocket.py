@@ -247,7 +247,7 @@ class Session:
             return
         if not self.paused:
             if not self.heard:
-                self.exchange.abort()
+                self.close(CloseCode.INTERNAL_ERROR, "no answer to a ping")
                 return
             self.heard = False
             self.write(frames.ping())

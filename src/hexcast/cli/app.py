@@ -1,0 +1,154 @@
+"""The commands and their options. What they do is in modules of their own, imported when run, so
+that `hexcast --help` comes at once."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from .. import __version__
+from ..settings import Settings
+from .options import with_settings
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    help="Keeps open web pages current: publish a change once, every client gets just that change.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+_DEFAULTS = Settings()
+
+Url = Annotated[
+    str,
+    typer.Option("--url", envvar="HEXCAST_URL", help="The server.", metavar="URL"),
+]
+DEFAULT_URL = f"http://{_DEFAULTS.host}:{_DEFAULTS.port}"
+
+_TOKEN_NOTE = "HEXCAST_TOKEN, if set, is sent as the token."
+
+
+class Way(StrEnum):
+    """What `--way` takes."""
+
+    AUTO = "auto"
+    SSE = "sse"
+    WEBSOCKET = "websocket"
+    LONG_POLL = "long-poll"
+    POLL = "poll"
+    REFRESH = "refresh"
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"hexcast {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def hexcast(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Keeps open web pages current: publish a change once, every client gets just that change."""
+
+
+@app.command()
+@with_settings
+def serve(settings: Settings) -> int:
+    """Serve topics until SIGTERM or SIGINT.
+
+    Settings come from the command line, else from the environment, else from the file of --config.
+    """
+    from .serve import serve
+
+    return serve(settings)
+
+
+@app.command()
+@with_settings
+def demo(settings: Settings) -> int:
+    """Serve this machine's live figures.
+
+    Publishes processors, memory, disk and network as states under machine/ each second, and what
+    changes notably as the stream machine/events.
+    """
+    from .demo import demo
+
+    return demo(settings)
+
+
+@app.command(epilog=_TOKEN_NOTE)
+def pub(
+    topic: Annotated[str, typer.Argument(help="Where to publish.")],
+    data: Annotated[
+        str | None,
+        typer.Argument(help="What to publish. Without it: standard input, a record a line."),
+    ] = None,
+    put: Annotated[
+        bool, typer.Option("--put", help="Set a state's value; else a stream's next record.")
+    ] = False,
+    end: Annotated[
+        bool, typer.Option("--end", help="Mark the (last) record as the topic's last for now.")
+    ] = False,
+    event: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The event's name, for EventSource.")
+    ] = None,
+    type: Annotated[
+        str | None,
+        typer.Option(metavar="TYPE", help="Content type; else JSON, text or octets by the data."),
+    ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KEY",
+            help="Idempotency key: the same again publishes nothing. For lines, KEY-1, KEY-2, …",
+        ),
+    ] = None,
+    url: Url = DEFAULT_URL,
+) -> None:
+    """Publish DATA, or the lines of standard input.
+
+    Each line goes out as it comes, as a record of its own; all are acknowledged. Of a single record
+    the id is printed. Exits with 1 when anything was refused.
+    """
+    from .pub import Publication, pub
+
+    publication = Publication(topic, "put" if put else "post", event, type, key, end)
+    raise typer.Exit(pub(url, publication, data))
+
+
+@app.command(epilog=_TOKEN_NOTE)
+def sub(
+    topics: Annotated[
+        list[str], typer.Argument(metavar="TOPIC…", help="Topics, or patterns such as 'a/*'.")
+    ],
+    way: Annotated[
+        Way, typer.Option(help="How to receive; auto takes the best that gets through.")
+    ] = Way.AUTO,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="CURSOR", help="Begin after this id, or with: earliest, now."),
+    ] = None,
+    last: Annotated[
+        int | None, typer.Option(min=0, metavar="N", help="Begin with each stream's newest N.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print each record as JSON.")] = False,
+    url: Url = DEFAULT_URL,
+) -> None:
+    """Follow topics: a line for each record.
+
+    Goes on until the topic ends. Comes back with its cursor when the connection is lost, so that
+    no record is lost with it.
+    """
+    from .sub import sub
+
+    raise typer.Exit(sub(url, topics, way.value, since=since, last=last, json=json))

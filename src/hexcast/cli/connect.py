@@ -1,0 +1,47 @@
+"""What the commands that are clients share: a client, notices of its connection, exit codes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+
+from ..client import Client, Connected, HexcastError, Notice
+from .say import FAILED, INTERRUPTED, WRONG_USAGE, say
+
+__all__ = ["Notices", "run_client"]
+
+
+def run_client(url: str, work: Callable[[Client], Awaitable[int]]) -> int:
+    """Run `work` with a client of the server at `url`; give the exit code.
+
+    Errors that people can do something about end as one line on standard error.
+    """
+
+    async def run() -> int:
+        async with Client(url, os.environ.get("HEXCAST_TOKEN") or None) as client:
+            return await work(client)
+
+    try:
+        return asyncio.run(run())
+    except HexcastError as error:
+        say(str(error))
+        return FAILED
+    except ValueError as error:  # no URL, no topic
+        say(str(error))
+        return WRONG_USAGE
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+class Notices:
+    """Tells people of connections made and lost."""
+
+    def __init__(self, tell: Callable[[str], None] = say) -> None:
+        self._tell = tell
+
+    def __call__(self, notice: Notice) -> None:
+        if isinstance(notice, Connected):
+            self._tell(f"connected ({notice.way})")
+        else:
+            self._tell(f"{notice.reason}; trying again in {notice.seconds:.1f} s")

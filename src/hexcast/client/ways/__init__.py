@@ -1,0 +1,18 @@
+"""The ways of receiving, one module each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from . import poll, refresh, sse, websocket
+from .base import WayFunction, WayName
+
+__all__ = ["WAYS"]
+
+WAYS: Mapping[WayName, WayFunction] = {
+    "sse": sse.receive,
+    "websocket": websocket.receive,
+    "long-poll": poll.receive_long_poll,
+    "poll": poll.receive_poll,
+    "refresh": refresh.receive,
+}

@@ -1,0 +1,316 @@
+"""JSON patches (RFC 6902): reading one, and applying it wholly or not at all.
+
+The work is done on a copy of the value that is only as large as it has to be: an object or array
+is copied when an operation first changes something in it, and once a patch at most. So the value
+that the server holds is never touched, and a patch that fails half-way leaves nothing behind.
+
+Why not the jsonpatch library: it compares numbers in a ``test`` with Python's ``==``, which for
+numbers kept as text means their digits and not, as section 4.6 asks, their worth; it copies the
+whole value for each patch; and it sets no bound to ``copy``, with which thirty short operations
+make a gigabyte. The tests use it as an oracle.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, cast
+
+from .errors import FailedTest, MalformedPatch, MissingPath, TooLarge, TooManyOperations
+from .json_text import LIMITS, Json, Limits, Number, check, parse
+
+Op: TypeAlias = Literal["add", "remove", "replace", "move", "copy", "test"]
+_OPS = ("add", "remove", "replace", "move", "copy", "test")
+
+_BAD_ESCAPE = re.compile(r"~(?![01])")
+# RFC 6901 section 4: array-index = %x30 / ( %x31-39 *(%x30-39) ). No array here has a place that
+# takes more than nine digits, and Python's int() refuses very long ones.
+_INDEX = re.compile(r"0|[1-9][0-9]{0,8}")
+_NUMBER = re.compile(rb"(-?)([0-9]+)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]+))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Pointer:
+    """A JSON Pointer (RFC 6901): as it was written, and the member names or indexes it names."""
+
+    text: str
+    tokens: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation of a JSON patch.
+
+    ``source`` is the pointer of ``from`` (`move` and `copy`; else the same as ``path``);
+    ``value`` the operand of `add`, `replace` and `test` (else None).
+    """
+
+    op: Op
+    path: Pointer
+    source: Pointer
+    value: Json
+
+
+def parse_json_patch(data: bytes, limits: Limits = LIMITS) -> tuple[Operation, ...]:
+    """The operations of a JSON patch.
+
+    The patch is checked as a whole before any of it is applied. Raises `MalformedPatch` and
+    `TooManyOperations`, and what `parse` raises. Members that an operation does not define are
+    ignored (section 4).
+    """
+    document = parse(data, limits)
+    if not isinstance(document, list):
+        raise MalformedPatch("it is not an array")
+    if len(document) > limits.operations:
+        raise TooManyOperations(limits.operations)
+    return tuple(_operation(place, member) for place, member in enumerate(document))
+
+
+def apply_json_patch(
+    value: Json, operations: tuple[Operation, ...], limits: Limits = LIMITS
+) -> Json:
+    """What the value becomes when all operations are applied in turn; the value itself is kept.
+
+    Raises `FailedTest` or `MissingPath`, and `TooLarge`, `TooManyMembers` or `TooDeep` where the
+    result is. Its text may still be too large, which `dump` with limits finds out.
+    """
+    draft = _Draft(value, limits)
+    for place, operation in enumerate(operations):
+        try:
+            draft.do(operation)
+        except _Nothing as error:
+            path = operation.source if error.at_source else operation.path
+            raise MissingPath(place, operation.op, path.text, str(error)) from None
+        except _Unequal:
+            reason = "the value there is another one"
+            raise FailedTest(place, operation.op, operation.path.text, reason) from None
+    check(draft.root, limits)
+    return draft.root
+
+
+def _operation(place: int, member: Json) -> Operation:
+    if not isinstance(member, dict):
+        raise MalformedPatch("an operation that is not an object", place)
+    op = member.get("op")
+    if op not in _OPS:
+        raise MalformedPatch(f'"op" must be one of {", ".join(_OPS)}', place)
+    path = _pointer(member, "path", place)
+    source = path
+    if op in ("move", "copy"):
+        source = _pointer(member, "from", place)
+    elif op in ("add", "replace", "test") and "value" not in member:
+        raise MalformedPatch('"value" is missing', place)
+    if op == "move" and path != source and path.tokens[: len(source.tokens)] == source.tokens:
+        raise MalformedPatch("a value cannot be moved into itself", place)  # section 4.4
+    if op == "remove" and not path.tokens:
+        raise MalformedPatch("the whole value cannot be removed by a patch", place)
+    return Operation(cast(Op, op), path, source, member.get("value"))
+
+
+def _pointer(member: dict[str, Json], name: str, place: int) -> Pointer:
+    text = member.get(name)
+    if not isinstance(text, str):
+        raise MalformedPatch(f'"{name}" must be a string', place)
+    if text and not text.startswith("/"):
+        raise MalformedPatch(f'"{name}" must be empty or begin with /', place)
+    if _BAD_ESCAPE.search(text):
+        raise MalformedPatch(f'"{name}" has a ~ that is neither ~0 nor ~1', place)
+    tokens = text.split("/")[1:]
+    return Pointer(text, tuple(token.replace("~1", "/").replace("~0", "~") for token in tokens))
+
+
+class _Nothing(Exception):
+    """A path that leads nowhere; ``at_source`` where it is that of ``from``."""
+
+    at_source = False
+
+
+class _Unequal(Exception):
+    """A test that failed."""
+
+
+class _Draft:
+    """A value while a patch is applied to it.
+
+    ``_own`` holds the identity of each object and array that is this draft's alone and may be
+    changed in place. All others are shared, with the value that came in, with the patch, or
+    between two places after a `copy`. An identity is never reused by a foreign one, since every
+    foreign one outlives the draft.
+    """
+
+    def __init__(self, value: Json, limits: Limits) -> None:
+        self.root = value
+        self._own: set[int] = set()
+        self._limits = limits
+        self._copied = 0
+
+    def do(self, operation: Operation) -> None:
+        path = operation.path.tokens
+        match operation.op:
+            case "add":
+                self._add(path, operation.value)
+            case "remove":
+                self._remove(path)
+            case "replace":
+                self._replace(path, operation.value)
+            case "move":
+                value = self._from(operation)
+                if operation.source != operation.path:
+                    self._remove(operation.source.tokens)
+                    self._add(path, value)
+            case "copy":
+                value = self._from(operation)
+                self._share(value)
+                self._add(path, value)
+            case "test":
+                if not _equal(self._find(path), operation.value):
+                    raise _Unequal
+
+    def _from(self, operation: Operation) -> Json:
+        try:
+            return self._find(operation.source.tokens)
+        except _Nothing as error:
+            error.at_source = True
+            raise
+
+    def _find(self, path: tuple[str, ...]) -> Json:
+        value = self.root
+        for token in path:
+            value = _child(value, token)
+        return value
+
+    def _open(self, path: tuple[str, ...]) -> dict[str, Json] | list[Json]:
+        """The object or array at a path, it and all above it made this draft's own."""
+        self.root = opened = self._claim(self.root)
+        for token in path:
+            claimed = self._claim(_child(opened, token))
+            if isinstance(opened, dict):
+                opened[token] = claimed
+            else:
+                opened[int(token)] = claimed
+            opened = claimed
+        return opened
+
+    def _claim(self, value: Json) -> dict[str, Json] | list[Json]:
+        if not isinstance(value, (dict, list)):
+            raise _Nothing("what is above it is neither an object nor an array")
+        if id(value) in self._own:
+            return value
+        own = value.copy()
+        self._own.add(id(own))
+        return own
+
+    def _add(self, path: tuple[str, ...], value: Json) -> None:
+        if not path:
+            self.root = value
+            return
+        parent, last = self._open(path[:-1]), path[-1]
+        if isinstance(parent, dict):
+            parent[last] = value
+        elif last == "-":
+            parent.append(value)
+        else:
+            parent.insert(_index(last, len(parent) + 1), value)
+
+    def _remove(self, path: tuple[str, ...]) -> None:
+        parent, last = self._open(path[:-1]), path[-1]
+        _child(parent, last)
+        if isinstance(parent, dict):
+            del parent[last]
+        else:
+            del parent[int(last)]
+
+    def _replace(self, path: tuple[str, ...], value: Json) -> None:
+        if not path:
+            self.root = value
+            return
+        parent, last = self._open(path[:-1]), path[-1]
+        _child(parent, last)
+        if isinstance(parent, dict):
+            parent[last] = value
+        else:
+            parent[int(last)] = value
+
+    def _share(self, value: Json) -> None:
+        """Makes a value fit to stand in two places, and counts what it adds.
+
+        A copy that is copied again doubles; so what is copied is counted, roughly in bytes of
+        JSON, and the count ends the patch before it ends the memory.
+        """
+        pending = [value]
+        while pending:
+            part = pending.pop()
+            if isinstance(part, (dict, list)):
+                self._own.discard(id(part))
+                self._copied += 1 + len(part)
+                if isinstance(part, dict):
+                    self._copied += sum(map(len, part))
+                    pending += part.values()
+                else:
+                    pending += part
+            elif isinstance(part, str):
+                self._copied += len(part)
+            elif isinstance(part, Number):
+                self._copied += len(bytes(part))
+            if self._copied > self._limits.bytes:
+                raise TooLarge(self._limits.bytes)
+
+
+def _child(value: Json, token: str) -> Json:
+    if isinstance(value, dict):
+        if token not in value:
+            raise _Nothing("there is no such member")
+        return value[token]
+    if isinstance(value, list):
+        return value[_index(token, len(value))]
+    raise _Nothing("what is above it is neither an object nor an array")
+
+
+def _index(token: str, length: int) -> int:
+    if not _INDEX.fullmatch(token):
+        raise _Nothing("an array has no such index")
+    index = int(token)
+    if index >= length:
+        raise _Nothing("the array is not that long")
+    return index
+
+
+def _equal(found: Json, wanted: Json) -> bool:
+    """Equality of section 4.6: members in any order, numbers by what they are worth.
+
+    Recurses no deeper than ``wanted``, which was read within the limits.
+    """
+    if isinstance(wanted, dict):
+        return (
+            isinstance(found, dict)
+            and found.keys() == wanted.keys()
+            and all(_equal(found[key], member) for key, member in wanted.items())
+        )
+    if isinstance(wanted, list):
+        return (
+            isinstance(found, list)
+            and len(found) == len(wanted)
+            and all(map(_equal, found, wanted))
+        )
+    if isinstance(wanted, Number):
+        return isinstance(found, Number) and (found == wanted or _worth(found) == _worth(wanted))
+    return type(found) is type(wanted) and found == wanted
+
+
+def _worth(number: Number) -> tuple[bytes, bytes, int | bytes]:
+    """Sign, digits without zeros at either end, power of ten: the same for the same number.
+
+    A power of ten that itself has more than 4,000 digits is compared as it was written, since
+    Python's int() refuses such.
+    """
+    written = bytes(number)
+    parts = _NUMBER.fullmatch(written)
+    assert parts is not None, "a Number holds a JSON number"
+    sign, whole, fraction, power = parts[1], parts[2], parts[3] or b"", parts[4] or b"0"
+    digits = (whole + fraction).lstrip(b"0")
+    if not digits:
+        return b"", b"", 0
+    if len(power) > 4000:
+        return sign, whole + b"." + fraction, power
+    significant = digits.rstrip(b"0")
+    return sign, significant, int(power) - len(fraction) + len(digits) - len(significant)

@@ -1,0 +1,37 @@
+"""Text that grows at its end."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hexcast.value import Limits, MalformedText, TooLarge, append, fold_appends
+
+from .values import untimed
+
+pieces = st.lists(st.text(max_size=6).map(str.encode), max_size=6)
+
+
+@untimed
+@given(st.text(max_size=6).map(str.encode), pieces)
+def test_a_fold_appends_what_its_parts_append_one_by_one(value: bytes, texts: list[bytes]) -> None:
+    one_by_one = value
+    for text in texts:
+        one_by_one = append(one_by_one, text)
+    assert append(value, fold_appends(*texts)) == one_by_one
+
+
+def test_a_piece_with_half_a_character_is_refused_with_its_place() -> None:
+    with pytest.raises(MalformedText) as caught:
+        append(b"caf", "xé".encode()[:2])
+    assert caught.value.offset == 1
+    with pytest.raises(MalformedText):
+        append("é".encode()[:1], "é".encode()[1:])
+
+
+def test_the_whole_is_bounded() -> None:
+    assert append(b"abc", b"de", Limits(bytes=5)) == b"abcde"
+    with pytest.raises(TooLarge) as caught:
+        append(b"abc", b"def", Limits(bytes=5))
+    assert caught.value.limit == 5
