@@ -119,10 +119,7 @@ class Feed:
             feeds.meters.latency(feeds.clock() - feeds.began, len(waiting))
             return
         assert isinstance(form, StreamForm)
-        if len(visible) == 1:
-            chunk = form.record(visible[0])
-        else:
-            chunk = b"".join([form.record(r) for r in visible])
+        chunk = form.chunk(visible)
         writes = self._writes
         if writes is None:
             writes = self._writes = [s.write for s in self.ready]
@@ -143,19 +140,18 @@ class Feed:
         """One step of a pass over (cursor, target]; shared by all who are at the same place."""
         form, hub = self.form, self.feeds.hub
         assert isinstance(form, StreamForm)
-        pieces: list[bytes] = []
+        gap = None
         if fresh is None or (fresh and not first):
             gap = hub.gap(self.selector, cursor, hub.id(cursor), told)
             if gap is not None:
                 self.feeds.meters.ways[form.way].gaps += 1
-                pieces.append(form.gap(gap))
         key = (cursor, target, fresh)
         step = self._passes.get(key)
         if step is None:
             scanned = hub.history.scan(self.selector, cursor, target, fresh=fresh)
             records = scanned.records
             step = Step(
-                b"".join([form.record(r) for r in records]),
+                form.chunk(records),
                 scanned.position,
                 len(records),
                 records[0].seq if records else 0,
@@ -165,8 +161,8 @@ class Feed:
             self._passes[key] = step
             if len(self._passes) > _CACHED_PASSES:
                 self._passes.popitem(last=False)
-        if pieces:
-            step = step._replace(chunk=b"".join((*pieces, step.chunk)))
+        if gap is not None:
+            step = step._replace(chunk=form.after_gap(gap, step.chunk))
         return step
 
     def forget(self) -> None:

@@ -175,6 +175,15 @@ class Exchange(ABC):
         """Promise a GET of `target` on this open answer and push it; False where it cannot be."""
         return False
 
+    def cork(self) -> None:  # noqa: B027  # what is written over HTTP/1.1 is whole already
+        """Let what is written from here on wait for `uncork`, to leave in one piece."""
+
+    def uncork(self) -> None:  # noqa: B027
+        """Send what was written since `cork`."""
+
+    def ping(self) -> None:  # noqa: B027  # HTTP/1.1 has none
+        """Show proxies and the client that the connection lives."""
+
     def hint(self, ahead: tuple[Ahead, ...]) -> None:  # noqa: B027  # HTTP/1.1 has no way to
         """Before the answer: bring what the client will ask for next, or tell it what that is."""
 

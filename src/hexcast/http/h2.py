@@ -96,7 +96,7 @@ class H2Connection(asyncio.Protocol):
     """A client's connection."""
 
     __slots__ = (
-        "_answering", "_goaway_sent", "_guard", "_out", "_pushed", "_reading", "_received",
+        "_corked", "_goaway_sent", "_guard", "_out", "_pushed", "_reading", "_received",
         "_uploads", "_waiting", "blocked", "bucket", "due", "finished", "gathered", "machine",
         "pushes", "queued", "sent", "service", "streams", "transport", "writable",
     )  # fmt: skip
@@ -122,6 +122,7 @@ class H2Connection(asyncio.Protocol):
         self._received = 0  # bytes of DATA since the connection's window was opened
         self._reading = True
         self._goaway_sent = False
+        self._corked = False
         self._pushed = 0
 
     # From the transport
@@ -165,9 +166,7 @@ class H2Connection(asyncio.Protocol):
         except Exception:  # noqa: BLE001  # a fault in reading must not reach other clients
             _log.exception("an HTTP/2 connection failed")
             self._fail(ErrorCodes.INTERNAL_ERROR, "")
-        out, self._out = self._out, None
-        if out and not self.transport.is_closing():
-            self.transport.write(out[0] if len(out) == 1 else b"".join(out))
+        self._send_out()
         if self.finished:
             self.transport.close()
         else:
@@ -233,6 +232,28 @@ class H2Connection(asyncio.Protocol):
         data = self.machine.data_to_send()
         if data:
             self.send(data)
+
+    def cork(self) -> None:
+        """Gather what is sent until `uncork`; while a read is worked through it is so anyway."""
+        if self._out is None:
+            self._out = []
+            self._corked = True
+
+    def uncork(self) -> None:
+        """Send what was gathered since `cork`."""
+        if self._corked:
+            self._corked = False
+            self._send_out()
+
+    def _send_out(self) -> None:
+        out, self._out = self._out, None
+        if out and not self.transport.is_closing():
+            self.transport.write(out[0] if len(out) == 1 else b"".join(out))
+
+    def ping(self) -> None:
+        """Show that the connection lives."""
+        self.machine.ping(b"\0" * 8)
+        self.flush()
 
     def open_window(self, size: int, stream: int) -> None:
         """Let the client send more on a stream."""
@@ -425,10 +446,10 @@ class H2Connection(asyncio.Protocol):
             ],
         )
         machine.send_headers(id, fields(response.status, response.headers))
-        self.flush()
         push = _Push(parent)
         self.pushes[id] = push.output = Output(self, id, push)
         push.output.end(response.body)
+        self.flush()
         if not push.output.closed:
             push.waits()
         return True

@@ -238,6 +238,16 @@ class H2Exchange(Exchange):
     def push(self, target: str, response: Response) -> bool:
         return self.open and self.connection.push(self, target, response)
 
+    def cork(self) -> None:
+        self.connection.cork()
+
+    def uncork(self) -> None:
+        self.connection.uncork()
+
+    def ping(self) -> None:
+        if self.open:
+            self.connection.ping()
+
     # As the watcher of its output
 
     def stuck(self) -> None:

@@ -107,7 +107,9 @@ class Output:
             self.machine.send_data(self.id, last, end_stream=True)
             self._ended()
             return
-        self.write(last)
+        if last:
+            self.connection.flush()
+            self.write(last)
         self.ending = True
         if self.queue is None:
             self.machine.end_stream(self.id)
