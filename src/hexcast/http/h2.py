@@ -211,12 +211,16 @@ class H2Connection(asyncio.Protocol):
             self.transport.close()
 
     def drain(self) -> None:
-        """Finish what is in hand, take nothing more."""
-        self._say_goaway(ErrorCodes.NO_ERROR)
+        """Finish what is in hand, take nothing more.
+
+        Streams that can end at once do so before GOAWAY: there are clients that read nothing after.
+        """
         for exchange in list(self.streams.values()):
             if exchange.owner is not None:
                 exchange.owner.drain()
-        self._close_if_done()
+        if not self.finished:
+            self._say_goaway(ErrorCodes.NO_ERROR)
+            self._close_if_done()
 
     # Writing
 
