@@ -62,6 +62,8 @@ MAX_GATHERED = 4 * 2**20
 
 MAX_PUSHES = 100
 CONNECTION_WINDOW = 2**20
+LINGER_SECONDS = 2.0
+MAX_DISCARDED = 4 * 2**20
 _REAP_PUSHES = 64
 _LAST_STREAM = 2**31 - 1
 
@@ -96,9 +98,9 @@ class H2Connection(asyncio.Protocol):
     """A client's connection."""
 
     __slots__ = (
-        "_corked", "_goaway_sent", "_guard", "_out", "_pushed", "_reading", "_received",
-        "_uploads", "_waiting", "blocked", "bucket", "due", "finished", "gathered", "machine",
-        "pushes", "queued", "sent", "service", "streams", "transport", "writable",
+        "_corked", "_discarded", "_goaway_sent", "_guard", "_out", "_pushed", "_reading",
+        "_received", "_uploads", "_waiting", "blocked", "bucket", "due", "finished", "gathered",
+        "machine", "pushes", "queued", "sent", "service", "streams", "transport", "writable",
     )  # fmt: skip
 
     def __init__(self, service: Service) -> None:
@@ -123,6 +125,7 @@ class H2Connection(asyncio.Protocol):
         self._reading = True
         self._goaway_sent = False
         self._corked = False
+        self._discarded = -1  # bytes thrown away while it lingers; -1 while it does not
         self._pushed = 0
 
     # From the transport
@@ -146,6 +149,7 @@ class H2Connection(asyncio.Protocol):
         service = self.service
         service.meters.received += len(data)
         if self.finished:
+            self._discard(len(data))
             return
         self._out = []
         try:
@@ -163,14 +167,15 @@ class H2Connection(asyncio.Protocol):
             self.flush()
             _log.debug("HTTP/2 connection ended: %s", error)
             self._end()
+            self._linger()
         except Exception:  # noqa: BLE001  # a fault in reading must not reach other clients
             _log.exception("an HTTP/2 connection failed")
             self._fail(ErrorCodes.INTERNAL_ERROR, "")
         self._send_out()
-        if self.finished:
-            self.transport.close()
-        else:
+        if not self.finished:
             self._mind_time()
+        elif self._discarded < 0:
+            self.transport.close()
 
     def eof_received(self) -> bool:
         return False  # what is half open in HTTP/2 is a stream
@@ -202,7 +207,6 @@ class H2Connection(asyncio.Protocol):
             self.transport.abort()
         elif self._late:
             self._fail(ErrorCodes.ENHANCE_YOUR_CALM, "a header took too long")
-            self.transport.close()
         elif self._guard.in_block:
             self._mind_time()
         elif not self.streams:
@@ -215,6 +219,8 @@ class H2Connection(asyncio.Protocol):
 
         Streams that can end at once do so before GOAWAY: there are clients that read nothing after.
         """
+        if self.finished:
+            self.transport.close()
         for exchange in list(self.streams.values()):
             if exchange.owner is not None:
                 exchange.owner.drain()
@@ -496,6 +502,21 @@ class H2Connection(asyncio.Protocol):
         self._goaway_sent = False
         self._say_goaway(code, reason)
         self._end()
+        self._linger()
+
+    def _linger(self) -> None:
+        """Let GOAWAY reach a client that is still sending: a reset would destroy it."""
+        self._send_out()
+        self._discarded = 0
+        if self.transport.can_write_eof() and not self.transport.is_closing():
+            self.transport.write_eof()
+        self.service.wheel.set(self, self.service.clock() + LINGER_SECONDS)
+
+    def _discard(self, size: int) -> None:
+        if self._discarded >= 0:
+            self._discarded += size
+            if self._discarded > MAX_DISCARDED:
+                self.transport.abort()
 
     def _end(self) -> None:
         """Let go of every stream: nothing more is read or written."""
