@@ -58,6 +58,16 @@ class StreamForm(Form):
         self._memo[told] = piece
         self._memo_bytes += len(piece)
 
+    def chunk(self, records: Sequence[Record]) -> bytes:
+        """What tells of records, one after the other."""
+        if len(records) == 1:
+            return self.record(records[0])
+        return b"".join([self.record(r) for r in records])
+
+    def after_gap(self, gap: Gap, chunk: bytes) -> bytes:
+        """A chunk, with a gap told before it."""
+        return self.gap(gap) + chunk
+
     def forget(self) -> None:
         """Let go of what is remembered."""
         self._memo.clear()
