@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 import tracemalloc
 from typing import Any
@@ -19,7 +20,9 @@ LIMIT = 300
 MASK = b"\x01\x02\x03\x04"
 
 
-def frame(opcode: int, data: bytes = b"", *, fin: bool = True, mask: bool = True, rsv: int = 0) -> bytes:
+def frame(
+    opcode: int, data: bytes = b"", *, fin: bool = True, mask: bool = True, rsv: int = 0
+) -> bytes:
     """One frame as a client sends it, made by hand so that it may be wrong."""
     first = (0x80 if fin else 0) | rsv << 4 | opcode
     bit = 0x80 if mask else 0
@@ -109,7 +112,7 @@ cuts = st.lists(st.integers(0, 3000), max_size=10)
 
 def split(data: bytes, cuts: list[int]) -> list[bytes]:
     places = sorted({c % (len(data) + 1) for c in cuts} | {0, len(data)})
-    return [data[a:b] for a, b in zip(places, places[1:], strict=False)]
+    return [data[a:b] for a, b in itertools.pairwise(places)]
 
 
 @given(st.lists(messages() | control, max_size=4), st.none() | closes, cuts)
@@ -217,7 +220,10 @@ def sent(data: bytes) -> Frame:
 
 @given(text, st.binary(max_size=70_000))
 def test_what_is_sent_is_what_a_client_reads(said: bytes, data: bytes) -> None:
-    assert (sent(frames.text(said)).opcode, bytes(sent(frames.text(said)).data)) == (Opcode.TEXT, said)
+    assert (sent(frames.text(said)).opcode, bytes(sent(frames.text(said)).data)) == (
+        Opcode.TEXT,
+        said,
+    )
     got = sent(frames.binary(data))
     assert (got.opcode, bytes(got.data), got.fin) == (Opcode.BINARY, data, True)
     assert bytes(sent(frames.ping(data[:125])).data) == data[:125]

@@ -157,7 +157,7 @@ class Chain(RuleBasedStateMachine):
         self.read(which)
 
     def read(self, which: int) -> None:
-        target, cursor, seen, sent = self.clients[which]
+        target, _cursor, seen, sent = self.clients[which]
         if sent is not None and sent.status:
             said = body(sent)
             assert said["gap"] is None

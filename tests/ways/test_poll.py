@@ -78,7 +78,9 @@ def test_batch_after_batch_gives_all_there_is(
         else:
             held[f"s{n}"] = [put(world.hub, f"s{n}", b"%d" % world.hub.head)]
     cursor = min(cursor, world.hub.head)
-    chosen = {"/topics/a0": ["a0"], "/topics?topic=a0&topic=s1": ["a0", "s1"]}.get(target, list(held))
+    chosen = {"/topics/a0": ["a0"], "/topics?topic=a0&topic=s1": ["a0", "s1"]}.get(
+        target, list(held)
+    )
     wanted = sorted(s for name in chosen for s in held.get(name, []) if s > cursor)
     got: list[int] = []
     at = f"{EPOCH}-{cursor}"
@@ -108,9 +110,7 @@ def test_a_pattern_without_a_cursor_is_each_topics_newest(world: World) -> None:
     put(world.hub, "x/s", b"v"), post(world.hub, "y", b"no")
     post(world.hub, "x/b", b"w"), delete(world.hub, "x/b")
     said = batch(world.ask("/topics/x/*"))
-    assert [
-        (r["topic"], r["data"]) for r in said["records"]
-    ] == [("x/a", "2"), ("x/s", "v")]
+    assert [(r["topic"], r["data"]) for r in said["records"]] == [("x/a", "2"), ("x/s", "v")]
     assert said["cursor"] == f"{EPOCH}-7"
 
 
@@ -138,4 +138,6 @@ def test_an_end_is_told(world: World) -> None:
 def test_batches_are_kept_nowhere(world: World) -> None:
     sent = world.ask("/topics/a?since=now")
     assert sent.header("Cache-Control") == "no-store, no-transform"
-    assert sent.header("X-Accel-Buffering") == "no" and sent.header("Hexcast-Cursor") == f"{EPOCH}-0"
+    assert (
+        sent.header("X-Accel-Buffering") == "no" and sent.header("Hexcast-Cursor") == f"{EPOCH}-0"
+    )

@@ -26,7 +26,9 @@ class EventSource:
         self.last_id = ""
         name, lines, id_ = "", list[str](), ""
         text = data.decode()
-        for line in text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n"):
+        for line in (
+            text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        ):
             if not line:
                 self.last_id = id_
                 if lines:
