@@ -479,7 +479,7 @@ class Whole(AnswerForm):
 
     way = "long-poll"
 
-    def answer(self, records: Sequence[Record], position: int) -> object:
+    def answer(self, records: Sequence[Record], position: int, changes: object) -> object:
         return [r.seq for r in records], position
 
 

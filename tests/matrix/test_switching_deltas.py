@@ -183,7 +183,9 @@ async def follow(client: Holder, publishers: list[Publisher], stop: asyncio.Even
     """Visit after visit over any way, until all that was published has come."""
     ways = [way for way in WAYS if way != "refresh"]
     while not stop.is_set():
-        await client.visit(client.chance.choice(ways), Cut.at_random(client.chance, client.slow))
+        await client.visit(
+            client.chance.choice(ways), Cut.at_random(client.chance, client.slow, False)
+        )
     until = time.monotonic() + 20
     wanted = {p.topic: list(p.values)[-1] for p in publishers if p.topic in client.selector.states}
     while any(client.held.get(topic, ("",))[0] != id for topic, id in wanted.items()):
