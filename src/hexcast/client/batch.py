@@ -33,7 +33,7 @@ IDLE_SECONDS = 20.0
 
 # Answers come at once where lines go through at once. When none has come after so long, something
 # on the path (a proxy that buffers) waits for the end of the request: it is given that.
-LINGER_SECONDS = 3.0
+LINGER_SECONDS = 1.5
 
 # What a server may take to say why it closed, after a write failed.
 LAST_WORDS_SECONDS = 2.0

@@ -28,8 +28,9 @@ class Subscription:
     """An async iterator of records and gaps, in the log's order.
 
     It ends when the topic does, and goes on for ever otherwise: a lost connection is made again,
-    after the cursor. Raises Refused or ProtocolError when coming back would not help. Close it
-    with `aclose()` or by `async with`.
+    after the cursor. Raises Refused or ProtocolError when coming back would not help. A wait for
+    the next item that is cancelled ends it: go on with another, from its `cursor`. Close it with
+    `aclose()` or by `async with`.
     """
 
     def __init__(

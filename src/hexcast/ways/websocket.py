@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 from collections.abc import Callable
 
@@ -126,7 +125,7 @@ def _handshake(request: Request) -> Headers:
     try:
         if len(base64.b64decode(key, validate=True)) != 16:
             raise Problem(400, "Sec-WebSocket-Key is not 16 bytes")
-    except binascii.Error:
+    except ValueError:  # of base64, or of what is not ASCII
         raise Problem(400, "Sec-WebSocket-Key is not base64") from None
     accept = base64.b64encode(hashlib.sha1(key.encode() + _GUID).digest()).decode()
     return (
