@@ -155,14 +155,19 @@ class Hub:
             if topic is None or topic.kind == "stream":
                 lost[name] = self.history.floor if topic is None else topic.evicted
         if selector.patterns:
-            for name, topic in self.topics.items():
-                if topic.kind == "stream" and selector.matches(name):
-                    lost[name] = topic.evicted
+            known = [
+                name
+                for name, topic in self.topics.items()
+                if topic.kind == "stream" and selector.matches(name)
+            ]
+            lost.update((name, self.topics[name].evicted) for name in known)
+            if known and not self.history.floor:
+                for pattern in selector.patterns:
+                    del lost[pattern]  # those it stands for are named
         if not lost:
             return None
         told.update(lost)
-        names = [n for n in lost if n in self.topics] or list(lost)
-        return Gap(after, self.id(max(lost.values(), default=0) + 1), tuple(sorted(names)))
+        return Gap(after, self.id(max(lost.values()) + 1), tuple(sorted(lost)))
 
     def record_at(self, topic: str, seq: int) -> Record | None:
         """The record of `topic` with this SEQ, if it is held."""
