@@ -21,6 +21,7 @@ from .ways.context import Context
 from .ways.long_poll import LongPoll
 from .ways.page import PLAIN_POLICY, topics_page
 from .ways.poll import poll, single_record
+from .ways.push import push
 from .ways.refresh import refresh
 from .ways.sse import sse
 from .ways.websocket import websocket
@@ -37,6 +38,7 @@ _WAYS: dict[str, Callable[[Context, Ask], Callable[[Exchange], None]]] = {
     "long-poll": LongPoll,
     "sse": partial(partial, sse),
     "websocket": partial(partial, websocket),
+    "push": partial(partial, push),
 }
 """For each way, what makes the server of one request from what it asks."""
 

@@ -148,14 +148,7 @@ class Feed:
             meter.deliveries += len(waiting) * len(visible)
             feeds.meters.latency(feeds.clock() - feeds.began, len(waiting))
             return
-        if self.deltas is not None:
-            chunk = self.encode(visible, before)
-        else:
-            assert isinstance(form, StreamForm)
-            if len(visible) == 1:
-                chunk = form.record(visible[0])
-            else:
-                chunk = b"".join([form.record(r) for r in visible])
+        chunk = self.encode(visible, before)
         # Taken before writing: a socket that fills leaves those who are caught up.
         told = len(self.ready)
         self.write(chunk, len(visible), visible[-1].end and bool(self.selector.single))
@@ -202,12 +195,8 @@ class Feed:
         form = self.form
         assert isinstance(form, StreamForm)
         if self.deltas is None or origin < 0:
-            return b"".join([form.record(r) for r in records])
-        pieces = []
-        for record in records:
-            change = self.change(record, origin, careful)
-            pieces.append(form.record(record) if change is None else form.change(change))
-        return b"".join(pieces)
+            return form.chunk(records)
+        return form.chunk([self.change(record, origin, careful) or record for record in records])
 
     # Those who lag
 
@@ -227,12 +216,11 @@ class Feed:
         """
         form, hub = self.form, self.feeds.hub
         assert isinstance(form, StreamForm)
-        pieces: list[bytes] = []
+        gap = None
         if fresh is None or (fresh and not first):
             gap = hub.gap(self.selector, cursor, hub.id(cursor), told)
             if gap is not None:
                 self.feeds.meters.ways[form.way].gaps += 1
-                pieces.append(form.gap(gap))
         key: tuple[int, ...] = (cursor, target, -1 if fresh is None else fresh)
         if self.deltas is not None:
             key = (*key, origin, hub.history.doubts if careful else -1)
@@ -251,8 +239,8 @@ class Feed:
             self._passes[key] = step
             if len(self._passes) > _CACHED_PASSES:
                 self._passes.popitem(last=False)
-        if pieces:
-            step = step._replace(chunk=b"".join((*pieces, step.chunk)))
+        if gap is not None:
+            step = step._replace(chunk=form.after_gap(gap, step.chunk))
         return step
 
     def forget(self) -> None:

@@ -6,7 +6,7 @@ from bisect import bisect_left
 
 __all__ = ["BUCKETS", "Meter", "Meters"]
 
-WAYS = ("refresh", "poll", "long-poll", "sse", "websocket")
+WAYS = ("refresh", "poll", "long-poll", "sse", "websocket", "push")
 
 BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 """Upper bounds, in seconds, of the latency histogram."""

@@ -19,8 +19,9 @@ from .app import App
 from .feed import Feeds
 from .history import History
 from .http.access import Access, is_loopback
-from .http.h1 import H1Connection
+from .http.opening import Opening
 from .http.service import Service
+from .http.tls import Tls, dev_certificate
 from .hub import Hub
 from .log.base import Log
 from .log.memory import MemoryLog
@@ -81,7 +82,8 @@ class Server:
             any_host=not is_loopback(settings.host) and not settings.allow_host,
         )
         app = App(self.context, access)
-        self.service = Service(app.plan, meters, loop.time, time.time)
+        self.tls = _tls(settings)
+        self.service = Service(app.plan, meters, loop.time, time.time, secure=self.tls is not None)
         self._loop = loop
         self._listeners: list[asyncio.Server] = []
         self._timer: asyncio.TimerHandle | None = None
@@ -94,7 +96,8 @@ class Server:
         if host in ("0.0.0.0", "::", ""):
             host = "127.0.0.1"
         name = f"[{host}]" if ":" in host else host
-        return f"http://{name}:{self.port}{self.settings.base_path}"
+        scheme = "http" if self.tls is None else "https"
+        return f"{scheme}://{name}:{self.port}{self.settings.base_path}"
 
     @property
     def promise(self) -> str:
@@ -107,7 +110,10 @@ class Server:
             self.port = listener.getsockname()[1]
             self._listeners.append(
                 await self._loop.create_server(
-                    lambda: H1Connection(self.service), sock=listener, backlog=BACKLOG
+                    lambda: Opening(self.service),
+                    sock=listener,
+                    backlog=BACKLOG,
+                    **({} if self.tls is None else self.tls.options),
                 )
             )
         self._turn()
@@ -141,6 +147,17 @@ class Server:
         if self._timer is not None:
             self._timer.cancel()
         self.hub.log.close()
+
+
+def _tls(settings: Settings) -> Tls | None:
+    """The TLS to serve with. Raises ValueError where the certificate cannot be used."""
+    if settings.tls_dev:
+        if settings.tls_cert or settings.tls_key:
+            raise ValueError("give either a certificate and its key, or --tls-dev")
+        return Tls(*dev_certificate())
+    if bool(settings.tls_cert) != bool(settings.tls_key):
+        raise ValueError("TLS needs both: --tls-cert and --tls-key")
+    return Tls(settings.tls_cert, settings.tls_key) if settings.tls_cert else None
 
 
 async def _listen(host: str, port: int) -> list[socket.socket]:
@@ -182,6 +199,8 @@ async def _serve(
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    if server.tls is not None:
+        loop.add_signal_handler(signal.SIGHUP, server.tls.reload)
     await server.start()
     if announce is not None:
         announce(server)

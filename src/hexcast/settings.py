@@ -50,5 +50,14 @@ class Settings:
     drain: float = 10.0
     """Longest time a stop may take."""
 
+    tls_cert: str = ""
+    """PEM file with the certificate and those that lead to its root; with `tls_key`, serves TLS."""
+
+    tls_key: str = ""
+    """PEM file with the certificate's private key."""
+
+    tls_dev: bool = False
+    """Serve TLS with a certificate for this machine that is made when it is needed."""
+
     retry: float = 1.0
     """What SSE clients are told to wait before they reconnect."""

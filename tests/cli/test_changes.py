@@ -75,7 +75,7 @@ def test_bursts() -> None:
 
 
 def test_processes_and_interfaces() -> None:
-    more = replace(CALM, processes=111)
+    more = replace(CALM, processes=112)
     up = replace(CALM, interfaces_up=frozenset({"lo", "eth0"}))
     assert told(CALM, replace(CALM, processes=105), more, CALM) == [
         *([], [], ["processes"], ["processes"])

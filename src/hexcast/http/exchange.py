@@ -11,11 +11,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from enum import Enum
 from http import HTTPStatus
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from .request import Request
 
-__all__ = ["Body", "BodySink", "Exchange", "Frame", "Headers", "Owner", "Plan", "Response",
+__all__ = ["Ahead", "Body", "BodySink", "Exchange", "Frame", "Headers", "Owner", "Plan", "Response",
            "Tunnel", "chunk", "head_block", "plain"]  # fmt: skip
 
 Headers = tuple[tuple[str, str], ...]
@@ -53,6 +53,14 @@ class Response:
         if status not in (204, 304):
             headers = (*headers, ("Content-Length", str(len(body))))
         self.block = head_block(status, headers)
+
+
+class Ahead(NamedTuple):
+    """What a client will ask for next: a path, what it is for (`script`, `fetch`), the answer."""
+
+    target: str
+    kind: str
+    response: Callable[[], Response]
 
 
 class Body(Enum):
@@ -157,6 +165,27 @@ class Exchange(ABC):
     @abstractmethod
     def can_tunnel(self) -> bool:
         """Whether the request asks for another protocol that this connection could carry."""
+
+    @property
+    def push_denied(self) -> str:
+        """Why nothing can be pushed to this client (contract 3); empty where it can."""
+        return "http1"
+
+    def push(self, target: str, response: Response) -> bool:
+        """Promise a GET of `target` on this open answer and push it; False where it cannot be."""
+        return False
+
+    def cork(self) -> None:  # noqa: B027  # what is written over HTTP/1.1 is whole already
+        """Let what is written from here on wait for `uncork`, to leave in one piece."""
+
+    def uncork(self) -> None:  # noqa: B027
+        """Send what was written since `cork`."""
+
+    def ping(self) -> None:  # noqa: B027  # HTTP/1.1 has none
+        """Show proxies and the client that the connection lives."""
+
+    def hint(self, ahead: tuple[Ahead, ...]) -> None:  # noqa: B027  # HTTP/1.1 has no way to
+        """Before the answer: bring what the client will ask for next, or tell it what that is."""
 
     @abstractmethod
     def wake(self, seconds: float) -> None:

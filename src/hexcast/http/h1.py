@@ -181,7 +181,9 @@ class H1Connection(asyncio.Protocol):
         reader = self._reader
         alone = reader is None
         if reader is None:
-            reader = self._reader = MessageReader(self.service.plan, self._begin)
+            reader = self._reader = MessageReader(
+                self.service.plan, self._begin, secure=self.service.secure
+            )
         reader.feed(data)
         if reader.rest is not None:
             self._rest, self._reader = reader.rest, None

@@ -53,12 +53,19 @@ class MessageReader:
     another protocol.
     """
 
-    def __init__(self, plan: Callable[[Request], Plan], begin: Callable[[Incoming], None]) -> None:
+    def __init__(
+        self,
+        plan: Callable[[Request], Plan],
+        begin: Callable[[Incoming], None],
+        *,
+        secure: bool = False,
+    ) -> None:
         self.in_head = False
         self.fault: Problem | None = None
         self.rest: bytes | None = None
         self._plan = plan
         self._begin = begin
+        self._secure = secure
         self._message: Incoming | None = None  # the newest
         self._parser = httptools.HttpRequestParser(self)
         self._url = b""
@@ -147,7 +154,14 @@ class MessageReader:
         if coding and coding != ["chunked"]:
             self._stop(Problem(501, "chunked is the only transfer coding here", close=True))
         try:
-            request = Request(method, self._url, self._fields, version=version, keep_alive=keep)
+            request = Request(
+                method,
+                self._url,
+                self._fields,
+                version=version,
+                keep_alive=keep,
+                secure=self._secure,
+            )
             expect = request.header("expect").lower()
             if expect and version == "1.1" and expect != "100-continue":
                 raise Problem(417, "only 100-continue can be expected")

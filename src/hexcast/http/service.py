@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from email.utils import formatdate
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from ..meters import Meters
 from ..wheel import Wheel
 from .exchange import Plan
 from .request import Request
 
-if TYPE_CHECKING:
-    from .h1 import H1Connection
-
-__all__ = ["Service"]
+__all__ = ["Connection", "Service"]
 
 _CACHED_HEADS = 4096
+
+
+class Connection(Protocol):
+    """A client's connection, whatever protocol it speaks."""
+
+    transport: asyncio.Transport
+
+    def drain(self) -> None:
+        """Finish what is in hand, take nothing more."""
+        ...
 
 
 class Service:
@@ -36,6 +44,7 @@ class Service:
         idle: float = 75.0,
         head: float = 10.0,
         body: float = 60.0,
+        secure: bool = False,
     ) -> None:
         self.plan = plan
         self.meters = meters
@@ -44,8 +53,9 @@ class Service:
         self.idle = idle  # seconds a connection may wait for its next request
         self.head = head  # seconds a request's head may take
         self.body = body  # seconds a body that is wanted whole may take
+        self.secure = secure  # connections are over TLS
         self.draining = False
-        self.connections: set[H1Connection] = set()
+        self.connections: set[Connection] = set()
         self.emptied: Callable[[], None] | None = None  # called when the last connection is gone
         self.date = b""
         self._wall = wall
@@ -57,7 +67,7 @@ class Service:
         self.date = b"Date: " + formatdate(self._wall(), usegmt=True).encode() + b"\r\n"
         self.wheel.turn(self.clock())
 
-    def left(self, connection: H1Connection) -> None:
+    def left(self, connection: Connection) -> None:
         """A connection is gone."""
         self.connections.discard(connection)
         if not self.connections and self.emptied is not None:

@@ -14,7 +14,7 @@ from ..topics import Selector
 
 __all__ = ["Ask", "Way", "read_ask"]
 
-Way = Literal["refresh", "poll", "long-poll", "sse", "websocket"]
+Way = Literal["refresh", "poll", "long-poll", "sse", "websocket", "push"]
 WAYS = ("refresh", "poll", "long-poll", "sse", "websocket", "push")
 
 DEFAULT_LIMIT, MAX_LIMIT = 100, 1000
@@ -70,8 +70,6 @@ def _way(request: Request) -> tuple[Way, bool]:
     if named or "way" in request.query:
         if named not in WAYS:
             raise Problem(400, f"way is one of {', '.join(WAYS)}")
-        if named == "push":
-            return "sse", True  # HTTP/1.1 takes no push
         return named, True  # type: ignore[return-value]  # checked against WAYS
     if upgrade:
         return "websocket", False
@@ -110,5 +108,4 @@ def read_ask(request: Request, selector: Selector, *, one: bool) -> Ask:
         rate=request.number("rate", 0, MIN_RATE, MAX_RATE),
         none_match=entity_tags(request.header("if-none-match")),
         vary="" if chosen else "Accept, Prefer",
-        fallback="http1" if request.first("way") == "push" else "",
     )

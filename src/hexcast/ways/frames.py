@@ -150,7 +150,8 @@ class Receiver:
                 raise Violation(CloseCode.PROTOCOL_ERROR, "a message inside another")
             self._fragments = []
             self._is_text = frame.opcode is Opcode.TEXT
-        self._fragments.append(data)
+        if data:  # empty ones without end must not gather
+            self._fragments.append(data)
         self._size += len(data)
         if self._size > self._limit:
             raise self._too_big()

@@ -13,7 +13,15 @@ from .ask import Ask
 from .context import Context
 from .encode import batch_json, record_json
 
-__all__ = ["Batch", "batch_response", "gather", "poll", "single_record", "value_responses"]
+__all__ = [
+    "Batch",
+    "batch_response",
+    "gather",
+    "poll",
+    "record_response",
+    "single_record",
+    "value_responses",
+]
 
 BATCH_BYTES = 2**20
 MAX_SEQ = 2**63
@@ -73,6 +81,23 @@ def value_responses(context: Context, ask: Ask, record: Record) -> tuple[Respons
     return context.remember(key, (Response(200, head, body), Response(304, tuple(common))))
 
 
+def record_response(record: Record) -> Response:
+    """The answer that is one record's payload as it was published, for good."""
+    return Response(
+        200,
+        (("Content-Type", record.type), *_for_good(record), *PAYLOAD_HEADERS),
+        record.data,
+    )
+
+
+def _for_good(record: Record) -> Headers:
+    return (
+        ("ETag", f'"{record.id}"'),
+        ("Cache-Control", "private, max-age=31536000, immutable"),
+        ("Hexcast-Way", "poll"),
+    )
+
+
 def single_record(context: Context, ask: Ask, id: str, exchange: Exchange) -> None:
     """Answer `?id=`: one record, which will never change."""
     try:
@@ -85,11 +110,7 @@ def single_record(context: Context, ask: Ask, id: str, exchange: Exchange) -> No
         raise Problem(404, "no record of this topic with this id is held")
     if record.op == "delete":
         raise Problem(410, "this record deleted the topic")
-    common: Headers = (
-        ("ETag", f'"{record.id}"'),
-        ("Cache-Control", "private, max-age=31536000, immutable"),
-        ("Hexcast-Way", "poll"),
-    )
+    common = _for_good(record)
     if record.id in ask.none_match or "*" in ask.none_match:
         exchange.respond(Response(304, common))
     elif ask.format == "json":
@@ -97,9 +118,7 @@ def single_record(context: Context, ask: Ask, id: str, exchange: Exchange) -> No
             Response(200, (JSON_TYPE, *common, *PAYLOAD_HEADERS), record_json(record) + b"\n")
         )
     else:
-        exchange.respond(
-            Response(200, (("Content-Type", record.type), *common, *PAYLOAD_HEADERS), record.data)
-        )
+        exchange.respond(record_response(record))
 
 
 class Batch(NamedTuple):

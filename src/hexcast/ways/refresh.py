@@ -19,15 +19,17 @@ def refresh(context: Context, ask: Ask, exchange: Exchange) -> None:
     meter.requests += 1
     live = not ask.chosen
     records, position = _newest(context, ask)
-    tag = max((r.seq for r in records), default=0)
+    tag = hub.id(max((r.seq for r in records), default=0))
+    if not ask.one:
+        tag += f"+{len(records)}"  # a delete leaves the others' ids as they were
     headers: list[tuple[str, str]] = [("Cache-Control", "no-cache"), ("Hexcast-Way", "refresh")]
     if records:
-        headers.append(("ETag", f'W/"{hub.id(tag)}"'))
+        headers.append(("ETag", f'W/"{tag}"'))
     if ask.vary:
         headers.append(("Vary", ask.vary))
     if not live:
         headers.append(("Refresh", str(ask.every)))
-    if records and (hub.id(tag) in ask.none_match or "*" in ask.none_match):
+    if records and (tag in ask.none_match or "*" in ask.none_match):
         exchange.respond(Response(304, tuple(headers)))
         return
     body = topic_page(ask.selector.text, records, hub.id(position), live=live, every=ask.every)

@@ -68,7 +68,7 @@ def websocket(context: Context, ask: Ask, exchange: Exchange) -> None:
             )
         )
         return
-    accept = _accept(exchange.request)
+    handshake = _handshake(exchange.request)
     offered = [p.strip() for p in exchange.request.header("sec-websocket-protocol").split(",")]
     talks = PROTOCOL in offered
     selected = bool(ask.selector.text)
@@ -88,9 +88,7 @@ def websocket(context: Context, ask: Ask, exchange: Exchange) -> None:
         step = subscriber.first()
         cursor = start.header(context.hub, step.first, step.position)
     headers: Headers = (
-        ("Upgrade", "websocket"),
-        ("Connection", "Upgrade"),
-        ("Sec-WebSocket-Accept", accept),
+        *handshake,
         ("Hexcast-Way", "websocket"),
         ("Hexcast-Cursor", cursor),
     )
@@ -113,19 +111,29 @@ def websocket(context: Context, ask: Ask, exchange: Exchange) -> None:
             subscriber.go(session.write)
 
 
-def _accept(request: Request) -> str:
-    """The answer to the client's key (4.2.2). Raises Problem where the handshake is not one."""
+def _handshake(request: Request) -> Headers:
+    """The answer to the client's key (4.2.2). Raises Problem where the handshake is not one.
+
+    Over HTTP/2 there is neither a key nor an answer to it (RFC 8441, 5.1).
+    """
     if request.method != "GET":
         raise Problem(405, "a WebSocket is opened with GET", allow="GET")
     if request.header("sec-websocket-version") != "13":
         raise Problem(400, "only WebSocket version 13 is spoken here")
+    if request.version == "2":
+        return ()
     key = request.header("sec-websocket-key")
     try:
         if len(base64.b64decode(key, validate=True)) != 16:
             raise Problem(400, "Sec-WebSocket-Key is not 16 bytes")
     except binascii.Error:
         raise Problem(400, "Sec-WebSocket-Key is not base64") from None
-    return base64.b64encode(hashlib.sha1(key.encode() + _GUID).digest()).decode()
+    accept = base64.b64encode(hashlib.sha1(key.encode() + _GUID).digest()).decode()
+    return (
+        ("Upgrade", "websocket"),
+        ("Connection", "Upgrade"),
+        ("Sec-WebSocket-Accept", accept),
+    )
 
 
 class Session:

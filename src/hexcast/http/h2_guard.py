@@ -1,0 +1,191 @@
+"""Watches the frames that a client sends over HTTP/2 (RFC 9113) before anything is done for them.
+
+Theory of operation. Some frames cost a server much and a client nothing: a request that is reset at
+once (CVE-2023-44487), CONTINUATION frames without end, SETTINGS and PING that each want an answer,
+frames for streams that are long closed. Nothing of a connection's own state is needed to see them,
+only the nine bytes of each frame's header (4.1). Rules:
+
+1. Every such frame takes from a credit, which comes back with time and with frames sent. A client
+   that has none left is cut off with ENHANCE_YOUR_CALM.
+2. A header block is bounded in bytes and frames before any of it is decoded (10.5.1).
+3. The settings of one connection are bounded for its whole life: unknown ones are remembered.
+4. GOAWAY is kept from the state machine, which would let nothing be sent any more, although what
+   the client has asked for is still to be answered (6.8).
+
+Pure: bytes and the time are passed in.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Container
+
+from h2.errors import ErrorCodes
+
+__all__ = ["Abuse", "FrameGuard"]
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+CREDIT = 400.0
+CREDIT_A_SECOND = 50.0
+CREDIT_A_FRAME_SENT = 2.0
+"""A client may open a window twice, its own and the connection's, for each DATA frame it gets."""
+
+MAX_BLOCK_BYTES = 32 * 1024
+MAX_BLOCK_FRAMES = 16
+MAX_SETTINGS = 256
+
+_DATA, _HEADERS, _PRIORITY, _RST_STREAM, _SETTINGS, _PUSH_PROMISE = range(6)
+_PING, _GOAWAY, _WINDOW_UPDATE, _CONTINUATION = range(6, 10)
+
+RESET_COST = 4.0
+_SETTINGS_COST = 5.0
+_CLOSED_COST = 2.0
+_COSTS = {_PRIORITY: 0.5, _PING: 1.0, _WINDOW_UPDATE: 1.0, _CONTINUATION: 1.0}
+
+_END_STREAM, _ACK, _END_HEADERS = 0x1, 0x1, 0x4
+_HEADER = struct.Struct(">HBBBL")
+_GOAWAY_BODY = struct.Struct(">LL")
+
+
+class Abuse(Exception):
+    """A client does what only harms: the connection ends with this code."""
+
+    def __init__(self, reason: str, code: ErrorCodes = ErrorCodes.ENHANCE_YOUR_CALM) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+class FrameGuard:
+    """Reads frame headers as they go by. `now` is in seconds, of any clock that only rises."""
+
+    __slots__ = ("_at", "_block", "_block_frames", "_credit", "_goaway", "_held", "_newest",
+                 "_settings", "_skip", "_stripping", "began", "last_wanted")  # fmt: skip
+
+    def __init__(self, now: float) -> None:
+        self.last_wanted = -1
+        """The last of our streams that the client will still take: from its GOAWAY; else -1."""
+        self.began = now
+        """When what is under way (`in_block`) began."""
+        self._at = now
+        self._credit = CREDIT
+        self._skip = len(PREFACE)  # bytes up to the next frame's header
+        self._held = b""  # the beginning of a frame's header
+        self._block = -1  # bytes of the header block under way; -1 while there is none
+        self._block_frames = 0
+        self._newest = 0  # the newest stream that the client has opened
+        self._settings = 0
+        self._stripping = False  # what is skipped is kept from the state machine
+        self._goaway = b""
+
+    @property
+    def in_block(self) -> bool:
+        """Whether a header block, or a frame's header, has begun and not ended."""
+        return self._block >= 0 or bool(self._held)
+
+    def earn(self, frames: int) -> None:
+        """Count DATA frames that were sent."""
+        self._credit = min(CREDIT, self._credit + frames * CREDIT_A_FRAME_SENT)
+
+    def charge(self, cost: float, what: str) -> None:
+        """Take from the credit. Raises Abuse where it is used up."""
+        self._credit -= cost
+        if self._credit < 0:
+            raise Abuse(f"too many: {what}")
+
+    def feed(self, data: bytes, now: float, streams: Container[int]) -> bytes:
+        """Look at `data`; returns what of it the state machine is to read.
+
+        `streams` are the ids of the streams that are open. Raises Abuse.
+        """
+        self._credit = min(CREDIT, self._credit + (now - self._at) * CREDIT_A_SECOND)
+        self._at = now
+        held = bool(self._held)  # whether the header to come next had begun before
+        if held:
+            data, self._held = self._held + data, b""
+        pieces: list[bytes] | None = None  # None while all of `data` goes on
+        kept = 0  # up to where of `data` it was decided
+        place, size = 0, len(data)
+        while True:
+            if self._skip:
+                step = min(self._skip, size - place)
+                if self._stripping:
+                    self._goaway += data[place : place + step][
+                        : _GOAWAY_BODY.size - len(self._goaway)
+                    ]
+                    kept = place + step
+                self._skip -= step
+                place += step
+                if self._skip:
+                    break
+                if self._stripping:
+                    self._stripping = False
+                    self._left()
+            if size - place < 9:
+                if place < size and not held and self._block < 0:
+                    self.began = now
+                self._held = data[place:]
+                break
+            held = False
+            high, low, kind, flags, stream = _HEADER.unpack_from(data, place)
+            length = (high << 8) | low
+            stream &= 0x7FFFFFFF
+            self._frame(kind, flags, stream, length, streams)
+            if kind == _GOAWAY and not stream:
+                if length < _GOAWAY_BODY.size:
+                    raise Abuse("GOAWAY is too short", ErrorCodes.FRAME_SIZE_ERROR)
+                pieces = pieces if pieces is not None else []
+                pieces.append(data[kept:place])
+                self._stripping, self._goaway = True, b""
+                kept = place + 9
+            self._skip = length
+            place += 9
+        end = size - len(self._held)
+        if pieces is None and not kept and end == size:
+            return data
+        return b"".join((*(pieces or ()), data[kept:end]))
+
+    def _left(self) -> None:
+        last, _ = _GOAWAY_BODY.unpack(self._goaway)
+        self.last_wanted = last & 0x7FFFFFFF
+        self._goaway = b""
+
+    def _frame(
+        self, kind: int, flags: int, stream: int, length: int, streams: Container[int]
+    ) -> None:
+        if kind == _DATA:
+            if stream not in streams and stream <= self._newest:
+                self.charge(_CLOSED_COST, "DATA on closed streams")
+            elif not length and not flags & _END_STREAM:
+                self.charge(_CLOSED_COST, "empty DATA")
+        elif kind in (_HEADERS, _CONTINUATION):
+            self._header_block(kind, flags, stream, length)
+        elif kind == _RST_STREAM:
+            # A push that the client does not want is no more than what it was offered.
+            if stream % 2:
+                self.charge(RESET_COST, "RST_STREAM")
+        elif kind == _SETTINGS:
+            self.charge(1.0 if flags & _ACK else _SETTINGS_COST, "SETTINGS")
+            self._settings += length // 6
+            if self._settings > MAX_SETTINGS:
+                raise Abuse("too many: settings")
+        elif kind == _PING and flags & _ACK:
+            return
+        else:
+            self.charge(_COSTS.get(kind, 1.0), f"frames of type {kind}")
+
+    def _header_block(self, kind: int, flags: int, stream: int, length: int) -> None:
+        if kind == _HEADERS:
+            self._block, self._block_frames = 0, 0
+            self.began = self._at
+            self._newest = max(self._newest, stream)
+        elif self._block < 0:
+            return  # naked: the state machine refuses it
+        else:
+            self.charge(_COSTS[_CONTINUATION], "CONTINUATION")
+        self._block += length
+        self._block_frames += 1
+        if self._block > MAX_BLOCK_BYTES or self._block_frames > MAX_BLOCK_FRAMES:
+            raise Abuse("a header block is too long")
+        if flags & _END_HEADERS:
+            self._block = -1

@@ -1,0 +1,89 @@
+"""TLS: the certificate, its reload, and what is offered to clients (RFC 8446, RFC 7301)."""
+
+from __future__ import annotations
+
+import logging
+import os
+import ssl
+from pathlib import Path
+from typing import TypedDict
+
+__all__ = ["Tls", "dev_certificate"]
+
+_log = logging.getLogger(__name__)
+
+HANDSHAKE_SECONDS = 10.0
+SHUTDOWN_SECONDS = 2.0
+
+# For TLS 1.2; RFC 9113, 9.2.2 rules out all that is not ephemeral and authenticated.
+_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
+
+
+class _Options(TypedDict, total=False):
+    ssl: ssl.SSLContext
+    ssl_handshake_timeout: float
+    ssl_shutdown_timeout: float
+
+
+class Tls:
+    """A server's certificate and key, from PEM files."""
+
+    def __init__(self, cert: str | Path, key: str | Path) -> None:
+        """Raises ValueError where they cannot be used."""
+        self._files = (os.fspath(cert), os.fspath(key))
+        self.context = _context()
+        self._load(self.context)
+
+    @property
+    def options(self) -> _Options:
+        """How `create_server` is told."""
+        return {
+            "ssl": self.context,
+            "ssl_handshake_timeout": HANDSHAKE_SECONDS,
+            "ssl_shutdown_timeout": SHUTDOWN_SECONDS,
+        }
+
+    def _load(self, context: ssl.SSLContext) -> None:
+        try:
+            context.load_cert_chain(*self._files)
+        except (OSError, ssl.SSLError) as error:
+            cert, key = self._files
+            raise ValueError(f"the certificate {cert} with the key {key}: {error}") from None
+
+    def reload(self) -> None:
+        """Read the files again: new connections get the new certificate, the others keep theirs.
+
+        Files that cannot be used change nothing.
+        """
+        try:
+            self._load(_context())  # so that half of a new pair never replaces half of the old
+            self._load(self.context)
+        except ValueError as error:
+            _log.error("kept the certificate in use, because of the new one: %s", error)
+        else:
+            _log.info("read the certificate again")
+
+
+def _context() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(_CIPHERS)
+    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    return context
+
+
+def dev_certificate() -> tuple[Path, Path]:
+    """The files of a certificate for this machine, kept in the user's cache.
+
+    Raises ValueError where none can be made.
+    """
+    try:
+        from .dev_certificate import keep
+    except ImportError:
+        raise ValueError("--tls-dev needs the package 'cryptography'") from None
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    try:
+        return keep(Path(cache) / "hexcast" / "tls")
+    except OSError as error:
+        raise ValueError(f"the certificate of --tls-dev cannot be kept: {error}") from None

@@ -1,0 +1,239 @@
+"""HTTP/2 server push (RFC 9113, 8.4): each record is a pushed answer, and a line that tells of it.
+
+The lines are shared by all clients like those of any stream. A promise is not: it is encoded with
+what a connection's header compression remembers, and whether a client takes it is the client's to
+say at any moment. That is the only work done for each client, and it is done where it is written
+to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from urllib.parse import quote as percent
+
+from ..deltas import Change
+from ..feed import Subscriber
+from ..form import StreamForm
+from ..http.exchange import Exchange, Response
+from ..media import quote
+from ..problem import Problem
+from ..record import Gap, Record
+from ..start import begin
+from .ask import Ask
+from .context import Context
+from .encode import gap_json
+from .poll import STREAM_HEADERS, has_ended, record_response
+from .sse import sse
+
+__all__ = ["PushForm", "Told", "push"]
+
+HEARTBEAT_SECONDS = 12.0
+
+
+class Told(bytes):
+    """Lines that tell of records, as if all were pushed; and the records, to be pushed."""
+
+    gap: bytes = b""
+    records: Sequence[Record | Change] = ()
+
+
+class PushForm(StreamForm):
+    """Records as lines of NDJSON, each with the path under which it is promised."""
+
+    way = "push"
+
+    def __init__(self, base: str) -> None:
+        super().__init__((base,))
+        self._base = base
+        self._answers: dict[Record, tuple[str, Response]] = {}
+
+    def path(self, record: Record) -> str:
+        """Where the record is to be had for good."""
+        return f"{self._base}/topics/{percent(record.topic)}?id={record.id}"
+
+    def answer(self, record: Record) -> tuple[str, Response]:
+        """What is promised, and what is pushed."""
+        answer = self._answers.get(record)
+        if answer is None:
+            if len(self._answers) >= 256:
+                self._answers.clear()
+            answer = self._answers[record] = (self.path(record), record_response(record))
+        return answer
+
+    def forget(self) -> None:
+        super().forget()
+        self._answers.clear()
+
+    def encode(self, record: Record) -> bytes:
+        return self.line(record, pushed=record.op != "delete")
+
+    def line(self, record: Record, *, pushed: bool) -> bytes:
+        """The line that tells of a record."""
+        op = b"put" if record.op in ("patch", "append") else record.op.encode()
+        return b'{"id":"%b","topic":%b,"op":"%b","path":%b,"pushed":%b}\n' % (
+            record.id.encode(),
+            quote(record.topic),
+            op,
+            quote(self.path(record)),
+            b"true" if pushed else b"false",
+        )
+
+    def encode_change(self, change: Change) -> bytes:
+        """A change is told in the line itself: what would be pushed is the full value."""
+        record = change.record
+        data = change.data if change.op == "patch" else quote(change.data.decode())
+        return (
+            b'{"id":"%b","topic":%b,"op":"%b","path":%b,"data":%b,"base":"%b","pushed":false}\n'
+            % (
+                record.id.encode(),
+                quote(record.topic),
+                change.op.encode(),
+                quote(self.path(record)),
+                data,
+                change.base.id.encode(),
+            )
+        )
+
+    def chunk(self, records: Sequence[Record | Change]) -> Told:
+        told = Told(b"".join([self.record(r) for r in records]))
+        told.records = records
+        return told
+
+    def gap(self, gap: Gap) -> bytes:
+        return b'{"gap":' + gap_json(gap) + b"}\n"
+
+    def after_gap(self, gap: Gap, chunk: bytes) -> Told:
+        line = self.gap(gap)
+        told = Told(line + chunk)
+        told.gap = line
+        told.records = chunk.records if isinstance(chunk, Told) else ()
+        return told
+
+
+def push(context: Context, ask: Ask, exchange: Exchange) -> None:
+    """Answer with a stream that stays open, and push; by SSE to a client that takes no push."""
+    denied = exchange.push_denied
+    if denied:
+        sse(context, replace(ask, way="sse", fallback=denied), exchange)
+        return
+    if context.draining:
+        raise Problem(503, "the server is stopping", retry_after=1)
+    hub, meter = context.hub, context.meters.ways["push"]
+    meter.requests += 1
+    start = begin(hub, ask.selector, header=ask.header, since=ask.since, last=ask.last)
+    way = ("Hexcast-Way", "push")
+    if has_ended(context, ask, start):
+        exchange.respond(Response(204, (way, ("Cache-Control", "no-store"))))
+        return
+    feed = context.feeds.feed(ask.selector, PushForm(context.settings.base_path), ask.terms(start))
+    form = feed.form
+    assert isinstance(form, PushForm)
+    bare = exchange.request.method == "HEAD"
+    stream = PushStream(context, exchange, form)
+    subscriber = stream.subscriber = Subscriber(feed, stream, start)
+    step = subscriber.first()
+    stream.send = exchange.start(
+        200,
+        (
+            ("Content-Type", "application/x-ndjson"),
+            *STREAM_HEADERS,
+            way,
+            ("Hexcast-Cursor", start.header(hub, step.first, step.position)),
+            ("X-Content-Type-Options", "nosniff"),
+        ),
+    )
+    if bare:
+        stream.over()
+        exchange.finish()
+        return
+    exchange.owner = stream
+    exchange.wake(HEARTBEAT_SECONDS)
+    if start.gap is not None:
+        meter.gaps += 1
+        stream.send(form.gap(start.gap))
+    stream.write(step.chunk)
+    if step.end:
+        stream.ended()
+    else:
+        subscriber.go(stream.write)
+
+
+class PushStream:
+    """One client's stream of lines, and what is pushed beside it."""
+
+    __slots__ = ("context", "exchange", "form", "send", "subscriber")
+
+    def __init__(self, context: Context, exchange: Exchange, form: PushForm) -> None:
+        self.context = context
+        self.exchange = exchange
+        self.form = form
+        self.send: Callable[[bytes], None] = _nowhere
+        self.subscriber: Subscriber | None = None
+        context.meters.ways["push"].clients += 1
+
+    def write(self, chunk: bytes) -> None:
+        """Push the records of a chunk and tell of them."""
+        if not isinstance(chunk, Told):
+            self.send(chunk)
+            return
+        exchange, form = self.exchange, self.form
+        exchange.cork()
+        lines: list[bytes] | None = None  # None while the chunk is right as it is
+        for place, record in enumerate(chunk.records):
+            if isinstance(record, Change):
+                if lines is not None:
+                    lines.append(form.record(record))
+                continue
+            pushed = record.op == "delete" or exchange.push(*form.answer(record))
+            if not pushed and lines is None:
+                lines = [chunk.gap, *(form.record(r) for r in chunk.records[:place])]
+            if lines is not None:
+                lines.append(form.record(record) if pushed else form.line(record, pushed=False))
+        self.send(chunk if lines is None else b"".join(lines))
+        exchange.uncork()
+
+    def over(self) -> None:
+        """Count this client out, once."""
+        subscriber, self.subscriber = self.subscriber, None
+        if subscriber is not None:
+            subscriber.leave()
+            self.context.meters.ways["push"].clients -= 1
+
+    def ended(self) -> None:
+        self.over()
+        self.exchange.finish()
+
+    def replayed(self) -> None:
+        """Only replays are told so."""
+
+    def pause(self) -> None:
+        if self.subscriber is not None:
+            self.subscriber.pause()
+
+    def resume(self) -> None:
+        if self.subscriber is not None:
+            self.subscriber.resume()
+
+    def gone(self) -> None:
+        self.over()
+
+    def timeout(self) -> None:
+        """Tell a quiet client where it is; a line of nothing would be no NDJSON, so ping."""
+        subscriber = self.subscriber
+        if subscriber is None:
+            return
+        if not subscriber.paused:
+            moved = subscriber.news_of_position()
+            if moved:
+                self.send(b'{"cursor":"%b"}\n' % moved.encode())
+            else:
+                self.exchange.ping()
+        self.exchange.wake(HEARTBEAT_SECONDS)
+
+    def drain(self) -> None:
+        self.ended()
+
+
+def _nowhere(data: bytes) -> None:
+    raise RuntimeError("a stream writes only once it is open")

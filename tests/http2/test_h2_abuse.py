@@ -1,0 +1,242 @@
+"""What an abuser does to one connection ends that connection: bounded, by code, and alone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import hpack
+import pytest
+from h2.errors import ErrorCodes
+from h2.settings import SettingCodes
+from h2wire import H2Client
+from harness import Server, path, publish, put, seeded, unique
+from hyperframe.frame import (
+    ContinuationFrame,
+    DataFrame,
+    HeadersFrame,
+    PingFrame,
+    RstStreamFrame,
+    SettingsFrame,
+    WindowUpdateFrame,
+)
+
+CALM = ErrorCodes.ENHANCE_YOUR_CALM
+
+
+class Bystander:
+    """Another connection, which must go on as if nothing were."""
+
+    def __init__(self, server: Server, client: H2Client, topic: str, stream: int) -> None:
+        self.server, self.client, self.topic, self.stream = server, client, topic, stream
+
+    async def unharmed(self) -> None:
+        await publish(self.server, self.topic, "still here")
+        await self.client.until(
+            lambda: b"data: still here\n\n" in self.client.streams[self.stream].data,
+            "the bystander's record",
+        )
+
+
+@pytest.fixture
+async def bystander(server: Server) -> AsyncIterator[Bystander]:
+    topic = unique()
+    async with await H2Client.open(server) as client:
+        stream = await client.request("GET", path(topic) + "?way=sse")
+        await client.until(lambda: client.streams[stream].data, "the bystander's stream")
+        yield Bystander(server, client, topic, stream)
+
+
+def block(client: H2Client, target: str, *more: tuple[str, str]) -> bytes:
+    """A header block that leaves no trace in any table."""
+    coded = [(n, v, True) for n, v in client.headers("GET", target, more)]
+    return bytes(hpack.Encoder().encode(coded))
+
+
+async def test_rapid_reset(server: Server, bystander: Bystander) -> None:
+    async with await H2Client.open(server) as client:
+        head = block(client, path(unique()) + "?way=sse")
+        for n in range(200):
+            await client.raw(
+                *(
+                    frame
+                    for stream in range(2 * n * 50 + 1, 2 * (n + 1) * 50, 2)
+                    for frame in (
+                        HeadersFrame(stream, data=head, flags=["END_HEADERS", "END_STREAM"]),
+                        RstStreamFrame(stream, error_code=8),
+                    )
+                )
+            )
+            if client.closed:
+                break
+        await client.refused(CALM)
+    await bystander.unharmed()
+
+
+async def test_resets_that_the_server_is_made_to_send(server: Server, bystander: Bystander) -> None:
+    """Each stream's window is made to overflow (CVE-2025-8671)."""
+    async with await H2Client.open(server) as client:
+        target = path(unique()) + "?way=sse"
+        while not client.closed and client.goaway is None:
+            stream = await client.request("GET", target)
+            await client.raw(WindowUpdateFrame(stream, window_increment=2**31 - 1))
+            await client.turn()
+        assert client.goaway is not None and client.goaway.error_code == CALM
+        assert len(client.streams) < 150
+    await bystander.unharmed()
+
+
+@pytest.mark.parametrize("size", [0, 100, 16_384])
+async def test_continuation_without_end(server: Server, bystander: Bystander, size: int) -> None:
+    async with await H2Client.open(server) as client:
+        await client.raw(HeadersFrame(1, data=block(client, "/")))
+        for _ in range(40):
+            await client.raw(ContinuationFrame(1, data=b"\0" * size))
+        await client.refused(CALM)
+    await bystander.unharmed()
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        SettingsFrame(0, settings={SettingCodes.INITIAL_WINDOW_SIZE: 70_000}),
+        PingFrame(0, opaque_data=b"12345678"),
+        WindowUpdateFrame(0, window_increment=1),
+    ],
+    ids=["SETTINGS", "PING", "WINDOW_UPDATE"],
+)
+async def test_floods(
+    server: Server, bystander: Bystander, frame: SettingsFrame | PingFrame
+) -> None:
+    async with await H2Client.open(server) as client:
+        for _ in range(20):
+            await client.raw(*[frame] * 100)
+            if client.closed:
+                break
+        await client.refused(CALM)
+    await bystander.unharmed()
+
+
+async def test_settings_nobody_knows_are_not_remembered_without_end(
+    server: Server, bystander: Bystander
+) -> None:
+    async with await H2Client.open(server) as client:
+        await client.raw(SettingsFrame(0, settings=dict.fromkeys(range(256, 2560), 1)))
+        await client.refused(CALM)
+    await bystander.unharmed()
+
+
+async def test_a_header_bomb(server: Server, bystander: Bystander) -> None:
+    """A few bytes on the wire that unpack to very many."""
+    async with await H2Client.open(server) as client:
+        encoder = hpack.Encoder()
+        coded = encoder.encode([*client.headers("GET", "/"), ("x-bomb", "b" * 3500)])
+        bomb = coded + encoder.encode([("x-bomb", "b" * 3500)]) * 4000
+        assert len(bomb) < 16_384
+        await client.raw(HeadersFrame(1, data=bomb, flags=["END_HEADERS", "END_STREAM"]))
+        await client.refused(CALM)
+    await bystander.unharmed()
+
+
+async def test_garbage_in_a_header_block(server: Server, bystander: Bystander) -> None:
+    async with await H2Client.open(server) as client:
+        await client.raw(HeadersFrame(1, data=b"\xff" * 50, flags=["END_HEADERS"]))
+        async with asyncio.timeout(5):
+            while not client.closed:
+                await client.turn()
+        assert client.goaway is not None
+    await bystander.unharmed()
+
+
+async def test_data_on_a_stream_that_is_over(server: Server, bystander: Bystander) -> None:
+    async with await H2Client.open(server) as client:
+        answer = await client.ask("GET", "/healthz")
+        assert answer.status == 200
+        await client.raw(DataFrame(1, data=b"late"))
+        assert (await client.ask("GET", "/healthz")).status == 200
+        for _ in range(10):
+            await client.raw(*[DataFrame(1, data=b"late")] * 100)
+        await client.refused(CALM)
+    await bystander.unharmed()
+
+
+async def test_data_on_a_stream_that_was_reset(server: Server, bystander: Bystander) -> None:
+    async with await H2Client.open(server) as client:
+        stream = await client.request("POST", path(unique()), end=False)
+        client.h2.reset_stream(stream, 8)
+        await client.flush()
+        for _ in range(300):
+            await client.raw(DataFrame(stream, data=b"late"))
+            if client.closed:
+                break
+        await client.refused(CALM)
+    await bystander.unharmed()
+
+
+async def test_frames_that_break_a_rule_end_with_its_code(server: Server) -> None:
+    cases = [
+        (b"\0\0\x01\x06\0\0\0\0\0x", {ErrorCodes.FRAME_SIZE_ERROR, ErrorCodes.PROTOCOL_ERROR}),
+        (b"\0\x40\x01\0\0\0\0\0\x01" + b"x" * 0x4001, {ErrorCodes.FRAME_SIZE_ERROR}),
+        (DataFrame(2, data=b"x").serialize(), {ErrorCodes.PROTOCOL_ERROR}),
+        (ContinuationFrame(1, data=b"x").serialize(), {ErrorCodes.PROTOCOL_ERROR}),
+        (WindowUpdateFrame(0, window_increment=2**31 - 1).serialize(),
+         {ErrorCodes.FLOW_CONTROL_ERROR}),
+        (SettingsFrame(0, settings={SettingCodes.ENABLE_PUSH: 7}).serialize(),
+         {ErrorCodes.PROTOCOL_ERROR}),
+    ]  # fmt: skip
+    for data, codes in cases:
+        async with await H2Client.open(server) as client:
+            await client.raw(data)
+            async with asyncio.timeout(5):
+                while not client.closed:
+                    await client.turn()
+            assert client.goaway is not None, data[:20]
+            assert client.goaway.error_code in codes, data[:20]
+
+
+async def test_answers_that_are_not_read_are_bounded(server: Server, bystander: Bystander) -> None:
+    """A hundred large batches asked for and none taken: the server holds a few."""
+    topics = [unique("large") for _ in range(4)]
+    for topic in topics:
+        await put(server, topic, "v" * 1_000_000)
+    names = "&".join(f"topic={t}" for t in topics)
+    before = server.rss()
+    clients = [
+        await H2Client.open(server, settings={SettingCodes.INITIAL_WINDOW_SIZE: 0})
+        for _ in range(5)
+    ]
+    try:
+        for client in clients:
+            for _ in range(100):
+                await client.request("GET", f"/topics?{names}&way=poll&since=earliest")
+        # They are read up to here once the last connection is answered on its first stream.
+        await clients[-1].until(lambda: clients[-1].streams[1].head, "the first head")
+        await bystander.unharmed()
+        assert server.rss() - before < 100 * 2**20
+    finally:
+        for client in clients:
+            await client.__aexit__()
+
+
+async def test_any_frames_leave_the_server_whole(server: Server, bystander: Bystander) -> None:
+    chance = seeded("any frames")
+    for _ in range(60):
+        async with await H2Client.open(server) as client:
+            head = block(client, path("any") + "?way=" + chance.choice(("sse", "push", "poll")))
+            for _ in range(chance.randrange(1, 25)):
+                kind = chance.choice((0, 0, 1, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 20))
+                body = (
+                    head
+                    if kind == 1 and chance.random() < 0.8
+                    else (chance.randbytes(chance.choice((0, 4, 5, 6, 8, 20))))
+                )
+                flags = chance.choice((0, 1, 4, 5, 8, 0x20, 0xFF))
+                stream = chance.choice((0, 1, 1, 3, 5, 2, 2**31 - 1))
+                await client.raw(
+                    len(body).to_bytes(3, "big") + bytes([kind, flags])
+                    + stream.to_bytes(4, "big") + body
+                )  # fmt: skip
+                if client.closed:
+                    break
+    assert server.alive()
+    await bystander.unharmed()
