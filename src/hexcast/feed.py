@@ -148,11 +148,7 @@ class Feed:
             meter.deliveries += len(waiting) * len(visible)
             feeds.meters.latency(feeds.clock() - feeds.began, len(waiting))
             return
-        if self.deltas is not None:
-            chunk = self.encode(visible, before)
-        else:
-            assert isinstance(form, StreamForm)
-            chunk = form.chunk(visible)
+        chunk = self.encode(visible, before)
         # Taken before writing: a socket that fills leaves those who are caught up.
         told = len(self.ready)
         self.write(chunk, len(visible), visible[-1].end and bool(self.selector.single))
@@ -200,11 +196,7 @@ class Feed:
         assert isinstance(form, StreamForm)
         if self.deltas is None or origin < 0:
             return form.chunk(records)
-        pieces = []
-        for record in records:
-            change = self.change(record, origin, careful)
-            pieces.append(form.record(record) if change is None else form.change(change))
-        return b"".join(pieces)
+        return form.chunk([self.change(record, origin, careful) or record for record in records])
 
     # Those who lag
 

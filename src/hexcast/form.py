@@ -35,34 +35,23 @@ class StreamForm(Form):
         self._memo: dict[Record | Change, bytes] = {}
         self._memo_bytes = 0
 
-    def record(self, record: Record) -> bytes:
-        """The piece that tells of a record; the newest few are remembered."""
-        piece = self._memo.get(record)
+    def record(self, told: Record | Change) -> bytes:
+        """The piece that tells of a record, or of a change; the newest few are remembered."""
+        piece = self._memo.get(told)
         if piece is None:
-            piece = self.encode(record)
-            self._remember(record, piece)
+            piece = self.encode_change(told) if isinstance(told, Change) else self.encode(told)
+            if len(self._memo) >= _MEMO_RECORDS or self._memo_bytes > _MEMO_BYTES:
+                self._memo.clear()
+                self._memo_bytes = 0
+            self._memo[told] = piece
+            self._memo_bytes += len(piece)
         return piece
 
-    def change(self, change: Change) -> bytes:
-        """The piece that tells of a change to a state; the newest few are remembered."""
-        piece = self._memo.get(change)
-        if piece is None:
-            piece = self.encode_change(change)
-            self._remember(change, piece)
-        return piece
-
-    def _remember(self, told: Record | Change, piece: bytes) -> None:
-        if len(self._memo) >= _MEMO_RECORDS or self._memo_bytes > _MEMO_BYTES:
-            self._memo.clear()
-            self._memo_bytes = 0
-        self._memo[told] = piece
-        self._memo_bytes += len(piece)
-
-    def chunk(self, records: Sequence[Record]) -> bytes:
-        """What tells of records, one after the other."""
-        if len(records) == 1:
-            return self.record(records[0])
-        return b"".join([self.record(r) for r in records])
+    def chunk(self, told: Sequence[Record | Change]) -> bytes:
+        """What tells of records and changes, one after the other."""
+        if len(told) == 1:
+            return self.record(told[0])
+        return b"".join([self.record(r) for r in told])
 
     def after_gap(self, gap: Gap, chunk: bytes) -> bytes:
         """A chunk, with a gap told before it."""

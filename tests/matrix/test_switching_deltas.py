@@ -13,7 +13,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-import pytest
 from harness import Conn, Server, get, path, request_bytes, seeded, unique
 from wire import Event, seq
 
@@ -180,30 +179,39 @@ class Publisher:
                 await asyncio.sleep(self.chance.uniform(0, 2 * pause))
 
 
-async def follow(client: Holder, publishers: list[Publisher], stop: asyncio.Event) -> None:
+def sight(client: Holder, way: str) -> Cut:
+    """Where the next visit ends; mostly not before something has come, however slow the machine."""
+    answers = way != "long-poll"  # which may have nothing to say
+    return Cut.at_random(client.chance, client.slow, answers and client.chance.random() < 0.8)
+
+
+async def follow(client: Holder, publishers: list[Publisher], over: asyncio.Event) -> None:
     """Visit after visit over any way, until all that was published has come."""
     ways = [way for way in WAYS if way != "refresh"]
-    while not stop.is_set():
-        await client.visit(
-            client.chance.choice(ways), Cut.at_random(client.chance, client.slow, False)
-        )
+    while not over.is_set():
+        way = client.chance.choice(ways)
+        await client.visit(way, sight(client, way))
     until = time.monotonic() + 20
     wanted = {p.topic: list(p.values)[-1] for p in publishers if p.topic in client.selector.states}
     while any(client.held.get(topic, ("",))[0] != id for topic, id in wanted.items()):
-        assert time.monotonic() < until, client.fault(f"never complete: {client.held} of {wanted}")
+        if time.monotonic() > until:
+            held = {topic: client.held.get(topic, ("nothing",))[0] for topic in wanted}
+            raise client.fault(f"never complete: {held} of {wanted}")
         with suppress(TimeoutError):
-            await client.visit(client.chance.choice(ways), Cut(10**7, 0.5))
+            await client.visit(client.chance.choice(ways), Cut(10**7, 0.5, sighted=True))
 
 
 async def enough(clients: list[Holder], stop: asyncio.Event) -> None:
     """Let them stop when they were cut often enough."""
-    until = time.monotonic() + 15
-    while sum(c.cuts for c in clients) < 1500 and time.monotonic() < until:  # noqa: ASYNC110 (many)
+    until = time.monotonic() + 25
+    while time.monotonic() < until:
+        ops: Counter[str] = sum((c.ops for c in clients), Counter())
+        if sum(c.cuts for c in clients) > 1500 and min(ops["patch"], ops["append"]) > 100:
+            break
         await asyncio.sleep(0.1)
     stop.set()
 
 
-@pytest.mark.long  # fails now and then on a busy machine; the race is not found yet
 async def test_switching_over_states_with_deltas() -> None:
     chance = seeded("switching deltas")
     stem = unique("delta")
@@ -219,13 +227,14 @@ async def test_switching_over_states_with_deltas() -> None:
             )
             for n in range(30)
         ]  # fmt: skip
-        stop = asyncio.Event()
+        stop, over = asyncio.Event(), asyncio.Event()
         async with asyncio.TaskGroup() as everyone:
-            for publisher in publishers:
-                everyone.create_task(publisher.run(stop, 0.06))
+            publishing = [everyone.create_task(p.run(stop, 0.06)) for p in publishers]
             for client in clients:
-                everyone.create_task(follow(client, publishers, stop))
+                everyone.create_task(follow(client, publishers, over))
             everyone.create_task(enough(clients, stop))
+            await asyncio.wait(publishing)
+            over.set()
         values: Values = {p.topic: p.values for p in publishers}
         ops: Counter[str] = sum((c.ops for c in clients), Counter())
         print(f"{sum(c.cuts for c in clients)} cuts; {dict(ops)}")

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from urllib.parse import quote as percent
 
+from ..deltas import Change
 from ..feed import Subscriber
 from ..form import StreamForm
 from ..http.exchange import Exchange, Response
@@ -34,7 +35,7 @@ class Told(bytes):
     """Lines that tell of records, as if all were pushed; and the records, to be pushed."""
 
     gap: bytes = b""
-    records: Sequence[Record] = ()
+    records: Sequence[Record | Change] = ()
 
 
 class PushForm(StreamForm):
@@ -69,15 +70,32 @@ class PushForm(StreamForm):
 
     def line(self, record: Record, *, pushed: bool) -> bytes:
         """The line that tells of a record."""
+        op = b"put" if record.op in ("patch", "append") else record.op.encode()
         return b'{"id":"%b","topic":%b,"op":"%b","path":%b,"pushed":%b}\n' % (
             record.id.encode(),
             quote(record.topic),
-            record.op.encode(),
+            op,
             quote(self.path(record)),
             b"true" if pushed else b"false",
         )
 
-    def chunk(self, records: Sequence[Record]) -> Told:
+    def encode_change(self, change: Change) -> bytes:
+        """A change is told in the line itself: what would be pushed is the full value."""
+        record = change.record
+        data = change.data if change.op == "patch" else quote(change.data.decode())
+        return (
+            b'{"id":"%b","topic":%b,"op":"%b","path":%b,"data":%b,"base":"%b","pushed":false}\n'
+            % (
+                record.id.encode(),
+                quote(record.topic),
+                change.op.encode(),
+                quote(self.path(record)),
+                data,
+                change.base.id.encode(),
+            )
+        )
+
+    def chunk(self, records: Sequence[Record | Change]) -> Told:
         told = Told(b"".join([self.record(r) for r in records]))
         told.records = records
         return told
@@ -108,7 +126,7 @@ def push(context: Context, ask: Ask, exchange: Exchange) -> None:
     if has_ended(context, ask, start):
         exchange.respond(Response(204, (way, ("Cache-Control", "no-store"))))
         return
-    feed = context.feeds.feed(ask.selector, PushForm(context.settings.base_path))
+    feed = context.feeds.feed(ask.selector, PushForm(context.settings.base_path), ask.terms(start))
     form = feed.form
     assert isinstance(form, PushForm)
     bare = exchange.request.method == "HEAD"
@@ -163,6 +181,10 @@ class PushStream:
         exchange.cork()
         lines: list[bytes] | None = None  # None while the chunk is right as it is
         for place, record in enumerate(chunk.records):
+            if isinstance(record, Change):
+                if lines is not None:
+                    lines.append(form.record(record))
+                continue
             pushed = record.op == "delete" or exchange.push(*form.answer(record))
             if not pushed and lines is None:
                 lines = [chunk.gap, *(form.record(r) for r in chunk.records[:place])]
