@@ -123,13 +123,14 @@ class Feed:
         writes = self._writes
         if writes is None:
             writes = self._writes = [s.write for s in self.ready]
+        ending = list(self.ready) if visible[-1].end and self.selector.single else ()
         for write in writes:
             write(chunk)
         meter.deliveries += len(writes) * len(visible)
         meter.sent += len(writes) * len(chunk)
         feeds.meters.latency(feeds.clock() - feeds.began, len(writes))
-        if visible[-1].end and self.selector.single:
-            for subscriber in list(self.ready):
+        for subscriber in ending:  # a socket that this write has filled included
+            if subscriber.feed is not None:
                 subscriber.client.ended()
 
     # Those who lag

@@ -11,7 +11,7 @@ from __future__ import annotations
 import heapq
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -98,6 +98,9 @@ class History:
                         self._drop(gone)
             topic.replace(record)
             self._forget_superseded(_SUPERSEDED_RECORDS, _SUPERSEDED_BYTES)
+        if record.op != "delete":
+            # A deleted topic keeps its kind until it begins again.
+            topic.kind = "stream" if record.op == "post" else "state"
         if self.total > self.limit:
             self._sweep(None)
 
@@ -140,8 +143,9 @@ class History:
         """Evict, oldest first, what was accepted before a time; or until the total fits (None)."""
         if before is None and self._superseded:
             self._forget_superseded(0, 0)
-        for place in range(bisect_right(self._order, self._swept, key=_seq), len(self._order)):
-            record = self._order[place]
+        order = self._order  # eviction may put together a new one meanwhile
+        for place in range(bisect_right(order, self._swept, key=_seq), len(order)):
+            record = order[place]
             if (self.total <= self.limit) if before is None else (record.time >= before):
                 break
             self._swept = record.seq
@@ -176,18 +180,16 @@ class History:
         if selector.patterns:
             if cursor < self.floor:
                 lost.update((p, self.floor) for p in selector.patterns)
-            candidates: Iterable[str] = self._lossy
-        else:
-            candidates = selector.names
-        for name in candidates:
-            topic = self._lossy.get(name)
-            if topic is None or topic.kind != "stream" or topic.evicted <= cursor:
-                continue
-            if selector.matches(name):
-                lost[name] = topic.evicted
+            for name, topic in self._lossy.items():
+                if topic.kind == "stream" and topic.evicted > cursor and selector.matches(name):
+                    lost[name] = topic.evicted
         for name in selector.names:
-            if cursor < self.floor and name not in self.topics:
-                lost[name] = self.floor
+            known = self.topics.get(name)
+            if known is None:
+                if cursor < self.floor:
+                    lost[name] = self.floor
+            elif known.kind == "stream" and known.evicted > cursor:
+                lost[name] = known.evicted
         news = {name: seq for name, seq in lost.items() if seq > told.get(name, 0)}
         if not news:
             return None
@@ -214,7 +216,7 @@ class History:
         chosen: dict[str, bool] = {}
         scanned = folded = 0
         reached = after
-        source, selected = self._walk(selector, after, fresh)
+        source, selected = self._walk(selector, after, fresh, horizon)
         for record in source:
             if record.seq > horizon:
                 break
@@ -241,18 +243,16 @@ class History:
 
     def _starts(self, record: Record, fresh: int, horizon: int, starts: dict[str, int]) -> bool:
         """Whether a client without a cursor starts with this record."""
-        if record.op == "delete":
-            return False
-        topic = self.topics[record.topic]
-        if topic.kind == "state":
-            return True
-        start = starts.get(topic.name)
+        if record.op != "post":
+            return record.op != "delete"
+        start = starts.get(record.topic)
         if start is None:
+            topic = self.topics[record.topic]  # there, because a record of it is held
             start = starts[topic.name] = topic.since_last(fresh, horizon)
         return record.seq > start
 
     def _walk(
-        self, selector: Selector, after: int, fresh: int | None
+        self, selector: Selector, after: int, fresh: int | None, horizon: int
     ) -> tuple[Iterator[Record], bool]:
         """Records after a place, in order, and whether all of them are of the selected topics.
 
@@ -263,10 +263,12 @@ class History:
             if topic is None:
                 return iter(()), True
             if fresh is not None and topic.kind == "stream":
-                after = max(after, topic.since_last(fresh, self.head))
+                after = max(after, topic.since_last(fresh, horizon))
             return topic.after(after), True
         place = bisect_right(self._order, after, key=_seq)
         if not selector.patterns and len(self._order) - place > SCAN_RECORDS:
             named = (self.topics.get(name) for name in selector.names)
-            return heapq.merge(*(t.after(after) for t in named if t is not None), key=_seq), True
+            held = [t.after(after) for t in named if t is not None]
+            lately = (r for r in self._superseded if r.seq > after and r.topic in selector.names)
+            return heapq.merge(*held, sorted(lately, key=_seq), key=_seq), True
         return iter(self._order[place : place + SCAN_RECORDS + 1]), False

@@ -48,7 +48,9 @@ class Hub:
         outcome = self._keys.begin(draft, self.now())
         if outcome is None:
             outcome = self._judge(draft)
-            if outcome is not None:
+            if isinstance(outcome, Problem) and outcome.status == 503:
+                self._keys.forget(draft)  # it will pass: a repeat is tried anew
+            elif outcome is not None:
                 self._keys.settle(draft, outcome)
         return outcome
 
@@ -87,12 +89,11 @@ class Hub:
         topic = self.topics.get(name)
         if topic is None:
             topic = Topic(name, "stream" if record.op == "post" else "state")
+            # It may have been forgotten whole, with what it held up to here.
+            topic.evicted = self.history.floor
             self.topics[name] = topic
         begun = record.op == "post" or (record.op == "put" and topic.value is None)
         self.history.add(topic, record)
-        if record.op != "delete":
-            # A deleted topic keeps its kind until it begins again.
-            topic.kind = "stream" if record.op == "post" else "state"
         topic.count(record.time)
         self.records += 1
         self.follow(record)
@@ -126,20 +127,25 @@ class Hub:
         A pattern is named only where no stream that it stands for is known. None where all that
         is selected are states.
         """
-        lost: dict[str, int] = dict.fromkeys(selector.patterns, 0)
+        lost: dict[str, int] = dict.fromkeys(selector.patterns, self.history.floor)
         for name in selector.names:
             topic = self.topics.get(name)
             if topic is None or topic.kind == "stream":
-                lost[name] = 0 if topic is None else topic.evicted
+                lost[name] = self.history.floor if topic is None else topic.evicted
         if selector.patterns:
-            for name, topic in self.topics.items():
-                if topic.kind == "stream" and selector.matches(name):
-                    lost[name] = topic.evicted
+            known = [
+                name
+                for name, topic in self.topics.items()
+                if topic.kind == "stream" and selector.matches(name)
+            ]
+            lost.update((name, self.topics[name].evicted) for name in known)
+            if known and not self.history.floor:
+                for pattern in selector.patterns:
+                    del lost[pattern]  # those it stands for are named
         if not lost:
             return None
         told.update(lost)
-        names = [n for n in lost if n in self.topics] or list(lost)
-        return Gap(after, self.id(max(lost.values(), default=0) + 1), tuple(sorted(names)))
+        return Gap(after, self.id(max(lost.values()) + 1), tuple(sorted(lost)))
 
     def record_at(self, topic: str, seq: int) -> Record | None:
         """The record of `topic` with this SEQ, if it is held."""

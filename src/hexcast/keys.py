@@ -57,6 +57,10 @@ class Keys:
         if use is not None:
             use.outcome = outcome
 
+    def forget(self, draft: Draft) -> None:
+        """Take back that a draft's key was used."""
+        self._uses.pop((draft.publisher, draft.topic, draft.key), None)
+
     def expire(self, now: int) -> None:
         """Forget the keys that were held long enough at `now` (milliseconds)."""
         before = now - HELD_SECONDS * 1000

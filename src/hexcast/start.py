@@ -60,7 +60,9 @@ def begin(
         except ValueError as error:
             raise Problem(400, f"since: {error}") from None
     else:
-        return Start(0, head, fresh=max(0, min(last, MAX_LAST)))
+        start = Start(0, head, fresh=max(0, min(last, MAX_LAST)))
+        hub.gap(selector, 0, "", start.told)  # what was lost before it came is no loss to it
+        return start
     if cursor is Place.NOW:
         return Start(head, head)
     if cursor is Place.EARLIEST:

@@ -124,10 +124,11 @@ class CuttingProxy:
         try:
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            self._open -= {writer, back}
+            back.close()  # before anything is waited for: the wait may be cancelled
             for task in both:
                 task.cancel()
             await asyncio.gather(*both, return_exceptions=True)
-            self._open -= {writer, back}
             await _close(back)
 
     async def _pass(

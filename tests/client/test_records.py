@@ -60,6 +60,7 @@ def test_a_whole_record() -> None:
         ({"type": "text/plain; charset=utf-8", "data": "é\n"}, "é\n"),
         ({"type": "text/plain; charset=utf-8"}, ""),
         ({"type": "application/octet-stream"}, b""),
+        ({"type": "application/octet-stream", "data": "é"}, "é".encode()),
         ({"type": "image/png", "data": {"base64": "AP8="}}, b"\x00\xff"),
         ({"type": "application/json", "data": {"base64": "AP8="}}, {"base64": "AP8="}),
         ({"type": "application/geo+json; v=1", "data": {"base64": ""}}, {"base64": ""}),

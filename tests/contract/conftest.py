@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-pytest.register_assert_rewrite("harness", "wire")
 
-from harness import Server  # noqa: E402 (the line above must come first)
+from harness import Server
 
 
 @pytest.fixture(scope="module")

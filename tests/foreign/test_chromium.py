@@ -147,6 +147,9 @@ async def test_a_published_page_cannot_run_script_here(server: Server) -> None:
 
 # --- EventSource ----------------------------------------------------------------------------------
 
+CLOSED = 2
+"""`EventSource.CLOSED`."""
+
 FOLLOW = """([url, names]) => {
     window.seen = [];
     window.opened = 0;
@@ -158,15 +161,29 @@ FOLLOW = """([url, names]) => {
 }"""
 
 
-async def seen(
-    page: Page, enough: Callable[[list[list[str]]], bool], seconds: float = 20
-) -> list[list[str]]:
-    """What the page's EventSource has dispatched, once it is enough."""
-    got: list[list[str]] = []
-    async with deadline(f"events beyond {got}", seconds):
-        while not enough(got := await page.evaluate("window.seen")):
+async def told(
+    page: Page, expression: str, enough: Callable[[Any], object], seconds: float = 20
+) -> Any:
+    """What an expression comes to in the page, once it is enough.
+
+    Asked from outside, because the page's own policy forbids the waiting script that Playwright
+    would put into it.
+    """
+    async with deadline(f"{expression} to be enough", seconds):
+        while not enough(value := await page.evaluate(expression)):
             await page.wait_for_timeout(30)
-    return got
+    return value
+
+
+async def opened(page: Page) -> None:
+    """Wait until the page's EventSource is open."""
+    await told(page, "window.opened", lambda count: count == 1)
+
+
+async def seen(page: Page, enough: Callable[[list[list[str]]], bool]) -> list[list[str]]:
+    """What the page's EventSource has dispatched, once it is enough."""
+    events: list[list[str]] = await told(page, "window.seen", enough)
+    return events
 
 
 async def test_eventsource_comes_back_by_itself_after_a_restart() -> None:
@@ -178,7 +195,7 @@ async def test_eventsource_comes_back_by_itself_after_a_restart() -> None:
             await page.goto(f"{first.url}{path(quiet)}")
             names = ["message", "tick", "hexcast:gap"]
             await page.evaluate(FOLLOW, [f"{first.url}{path(topic)}", names])
-            await page.wait_for_function("window.opened === 1")
+            await opened(page)
             before = await publish(first, topic, "before")
             await publish(first, topic, "named", query="?event=tick")
             got = await seen(page, lambda events: len(events) >= 2)
@@ -202,7 +219,7 @@ async def test_eventsource_resumes_where_it_was_cut(server: Server) -> None:
     async with chromium() as browser, page_of(browser) as page:
         await page.goto(f"{server.url}{path(quiet)}")
         await page.evaluate(FOLLOW, [f"{server.url}{path(topic)}", ["message"]])
-        await page.wait_for_function("window.opened === 1")
+        await opened(page)
         await publish(server, topic, "1")
         last = (await seen(page, lambda events: len(events) == 1))[-1][2]
         await page.evaluate("window.source.close()")
@@ -220,9 +237,9 @@ async def test_eventsource_stops_at_the_end(server: Server) -> None:
     async with chromium() as browser, page_of(browser) as page:
         await page.goto(f"{server.url}{path(quiet)}")
         await page.evaluate(FOLLOW, [f"{server.url}{path(topic)}", ["message"]])
-        await page.wait_for_function("window.opened === 1")
+        await opened(page)
         await publish(server, topic, "done", query="?end=1")
-        await page.wait_for_function("window.source.readyState === EventSource.CLOSED")
+        await told(page, "window.source.readyState", lambda state: state == CLOSED)
         assert [event[1] for event in await page.evaluate("window.seen")] == ["done"]
 
 
@@ -231,7 +248,7 @@ async def test_the_pages_own_websocket(server: Server) -> None:
     await put(server, topic, "x")
     async with chromium() as browser, page_of(browser) as page:
         await page.goto(f"{server.url}{path(topic)}")
-        told = await page.evaluate(
+        heard = await page.evaluate(
             """(url) => new Promise((resolve, reject) => {
                 const ws = new WebSocket(url, ['hexcast.v1']);
                 ws.onmessage = (e) => {
@@ -242,7 +259,7 @@ async def test_the_pages_own_websocket(server: Server) -> None:
             })""",
             f"ws://{server.authority}{path(topic)}",
         )
-    assert told == ["hexcast.v1", "x"]
+    assert heard == ["hexcast.v1", "x"]
 
 
 # --- pages of other origins -----------------------------------------------------------------------
@@ -282,10 +299,10 @@ async def test_a_page_of_another_origin(host: str) -> None:
         await put(server, "secret", "the secret")
         async with website("<p>hello") as port, chromium() as browser, page_of(browser) as page:
             await page.goto(f"http://{host}:{port}/")
-            told = await page.evaluate(ATTACK, [server.url, f"ws://{server.authority}", "target"])
-            assert told["readable"] == told["preflighted"] == told["read"] == "TypeError", told
-            assert told["socket"] == told["sockethexcast.v1"] == told["stream"] == "refused", told
-            assert told["simple"] in ("opaque", "TypeError"), told
+            came = await page.evaluate(ATTACK, [server.url, f"ws://{server.authority}", "target"])
+            assert came["readable"] == came["preflighted"] == came["read"] == "TypeError", came
+            assert came["socket"] == came["sockethexcast.v1"] == came["stream"] == "refused", came
+            assert came["simple"] in ("opaque", "TypeError"), came
             # A form, sent as a top-level navigation.
             await page.set_content(
                 f"<form method=post enctype=text/plain action='{server.url}/topics/target'>"

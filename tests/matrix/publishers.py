@@ -20,9 +20,18 @@ def payload(chance: random.Random, number: int, size: int) -> str:
     )
 
 
+async def rest(
+    count: int, stop: Callable[[], bool], ahead: Callable[[int], bool], pause: float
+) -> None:
+    """Sleep a while, and on while this topic is ahead of the clients: a busy machine slows both."""
+    await asyncio.sleep(pause)
+    while ahead(count) and not stop():  # noqa: ASYNC110  # paces a load, waits for no event
+        await asyncio.sleep(0.02)
+
+
 async def by_request(
     server: Server, topic: str, method: str, chance: random.Random, ids: list[str],
-    stop: Callable[[], bool], *, pause: float, size: int,
+    stop: Callable[[], bool], ahead: Callable[[int], bool], *, pause: float, size: int,
 ) -> None:  # fmt: skip
     """Bursts of POST or PUT on one connection, pipelined; `ids` gets each acknowledged id."""
     async with await Conn.open(server) as conn:
@@ -43,19 +52,19 @@ async def by_request(
                 answer = await conn.answer(method)
                 assert answer.status in (200, 201), (answer.status, answer.body)
                 ids.append(answer.json()["id"])
-            await asyncio.sleep(chance.uniform(0, 2 * pause))
+            await rest(len(ids), stop, ahead, chance.uniform(0, 2 * pause))
 
 
 async def by_batch(
     server: Server, topic: str, op: str, chance: random.Random, ids: list[str],
-    stop: Callable[[], bool], *, pause: float, size: int,
+    stop: Callable[[], bool], ahead: Callable[[int], bool], *, pause: float, size: int,
 ) -> None:  # fmt: skip
     """One long NDJSON request, lines in and ids out as they come."""
     async with await Conn.open(server) as conn:
         fields = {"Content-Type": "application/x-ndjson", "Transfer-Encoding": "chunked"}
         conn.write(request_bytes(server, "POST", "/topics", fields))
         begun = False
-        rest = b""
+        half = b""
         while not stop():
             burst = chance.randint(1, 12)
             lines = b"".join(
@@ -69,8 +78,8 @@ async def by_batch(
                 begun = True
             wanted = len(ids) + burst
             while len(ids) < wanted:
-                *told, rest = (rest + await conn.content()).split(b"\n")
+                *told, half = (half + await conn.content()).split(b"\n")
                 ids += [json.loads(line)["id"] for line in told]
-            await asyncio.sleep(chance.uniform(0, 2 * pause))
+            await rest(len(ids), stop, ahead, chance.uniform(0, 2 * pause))
         await conn.send(b"0\r\n\r\n")
         assert not await conn.content()

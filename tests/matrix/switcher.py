@@ -39,6 +39,9 @@ from wire import (
 
 WAYS = ("sse", "websocket", "hexcast.v1", "long-poll", "poll", "refresh")
 
+ANSWER = 20.0
+"""Seconds within which the first byte of an answer that is not held must come."""
+
 NUMBER = re.compile(r"n=(\d+);")
 
 
@@ -65,19 +68,21 @@ class Cut:
     size: int
     seconds: float
     slow: bool = False
+    sighted: bool = False
+    """Count the seconds from the first byte that comes, not from the request."""
 
     @classmethod
-    def at_random(cls, chance: random.Random, slow: bool) -> Cut:
+    def at_random(cls, chance: random.Random, slow: bool, sighted: bool) -> Cut:
         size = chance.choice(
             [
-                0,
+                *([] if sighted else [0]),
                 chance.randint(1, 250),
                 chance.randint(250, 900),
                 chance.randint(900, 6000),
                 400_000,
             ]
         )
-        return cls(size, chance.choice([0.002, 0.03, 0.1, chance.uniform(0.1, 0.6)]), slow)
+        return cls(size, chance.choice([0.002, 0.03, 0.1, chance.uniform(0.1, 0.6)]), slow, sighted)
 
 
 @dataclass
@@ -100,6 +105,9 @@ class Switcher:
     visits: Counter[str] = field(default_factory=Counter)
     glimpsed: dict[str, int] = field(default_factory=dict)
     """Of each state, the newest value that a page showed."""
+    unheard: bool = False
+    """The last visit was cut before a byte came. The next one waits for its first byte, or cut
+    connections pile up before a busy server faster than it can find them dead."""
     history: list[str] = field(default_factory=list)
     """The visits, and what came in them, for the message of a fault."""
 
@@ -199,10 +207,13 @@ class Switcher:
                 reader, writer = await asyncio.open_connection(
                     sock=sock, limit=512 if cut.slow else 2**16
                 )
+            self.unheard = True
             try:
-                async with asyncio.timeout(cut.seconds):
-                    await self._converse(way, cut, reader, writer)
+                async with asyncio.timeout(ANSWER if cut.sighted else cut.seconds) as limit:
+                    await self._converse(way, cut, reader, writer, limit)
             except TimeoutError:
+                if cut.sighted and self.unheard:
+                    raise self.fault(f"{way}: no answer within {ANSWER} s") from None
                 self.cuts += 1
         finally:
             if writer is None:
@@ -211,8 +222,9 @@ class Switcher:
                 writer.transport.abort()
 
     async def _converse(
-        self, way: str, cut: Cut, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+        self, way: str, cut: Cut, reader: asyncio.StreamReader, writer: asyncio.StreamWriter,
+        limit: asyncio.Timeout,
+    ) -> None:  # fmt: skip
         incoming = Incoming(self, way, writer.write)
         writer.write(incoming.request())
         left = cut.size
@@ -221,6 +233,9 @@ class Switcher:
             data = await reader.read(size)
             if not data:
                 raise self.fault(f"{way}: the server closed after {incoming.got[-300:]!r}")
+            if self.unheard and cut.sighted:
+                limit.reschedule(asyncio.get_running_loop().time() + cut.seconds)
+            self.unheard = False
             left -= len(data)
             if incoming.feed(data):
                 return  # a poll that was answered in full: nothing was cut

@@ -35,13 +35,17 @@ def run_client(url: str, work: Callable[[Client], Awaitable[int]]) -> int:
 
 
 class Notices:
-    """Tells people of connections made and lost."""
+    """Tells people of connections made and lost; one that is only opened anew is no news."""
 
     def __init__(self, tell: Callable[[str], None] = say) -> None:
         self._tell = tell
+        self._lost = True  # nothing is connected yet
 
     def __call__(self, notice: Notice) -> None:
         if isinstance(notice, Connected):
-            self._tell(f"connected ({notice.way})")
+            if self._lost:
+                self._tell(f"connected ({notice.way})")
+            self._lost = False
         else:
+            self._lost = True
             self._tell(f"{notice.reason}; trying again in {notice.seconds:.1f} s")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import Self, TextIO
@@ -31,8 +32,8 @@ class Progress:
         self._count = 0
         self._showing: asyncio.Task[None] | None = None
         self.refusals = 0
-        self.pending = 0
-        """Records sent or about to be, and not acknowledged yet."""
+        self.pending: Callable[[], int] = lambda: 0
+        """How many records are sent or about to be, and not acknowledged yet."""
 
     def acknowledged(self) -> None:
         """One more record is safe."""
@@ -75,8 +76,8 @@ class Progress:
         parts = [f"{self._count:,} acknowledged"]
         if self.refusals:
             parts.append(f"{self.refusals:,} refused")
-        if self.pending:
-            parts.append(f"{self.pending:,} unacknowledged")
+        if pending := self.pending():
+            parts.append(f"{pending:,} unacknowledged")
         return f"{', '.join(parts)} in {seconds:.1f} s ({self._count / seconds:,.0f}/s)"
 
     def line(self, now: float) -> str:
@@ -85,7 +86,7 @@ class Progress:
         rate = (self._count - self._shown_count) / seconds
         self._shown_at, self._shown_count = now, self._count
         refused = f", {self.refusals:,} refused" if self.refusals else ""
-        return f"{self._count:,} acknowledged{refused}, {self.pending:,} under way, {rate:,.0f}/s"
+        return f"{self._count:,} acknowledged{refused}, {self.pending():,} under way, {rate:,.0f}/s"
 
     async def _show(self) -> None:
         while True:

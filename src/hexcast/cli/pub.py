@@ -73,12 +73,12 @@ async def _publish_lines(client: Client, publication: Publication) -> int:
         client.publish_many(messages, listener=Notices(progress.tell)) as acknowledgements,
         progress,
     ):
+        progress.pending = lambda: acknowledgements.unacknowledged
         async for acknowledged in acknowledgements:
             if acknowledged.error is None:
                 progress.acknowledged()
             else:
                 progress.refused(str(acknowledged.error))
-            progress.pending = acknowledgements.unacknowledged
     return FAILED if progress.refusals else DONE
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -203,19 +204,30 @@ class BatchPublisher:
     async def _send(self, request: BatchRequest) -> None:
         loop = asyncio.get_running_loop()
         window = self._window
-        begun = loop.time()
+        sent_at = begun = loop.time()
         while True:
             while window.due and not window.refused:
-                await request.send(window.take(loop.time(), SEND_BYTES))
+                sent_at = loop.time()
+                await request.send(window.take(sent_at, SEND_BYTES))
             if window.refused or self._input_over or self._at_once:
                 break
-            until = loop.time() + IDLE_SECONDS if request.answered else begun + LINGER_SECONDS
+            lingering = not request.answered
             try:
-                async with asyncio.timeout_at(until):
-                    await self._until(lambda: window.due or window.refused or self._input_over)
+                async with asyncio.timeout_at(
+                    begun + LINGER_SECONDS if lingering else sent_at + IDLE_SECONDS
+                ):
+                    await self._until(partial(self._may_go_on, request, lingering))
             except TimeoutError:
                 break
         request.finish()
+
+    def _may_go_on(self, request: BatchRequest, lingering: bool) -> bool:
+        return (
+            self._window.due
+            or self._window.refused
+            or self._input_over
+            or (lingering and request.answered)
+        )
 
     async def _read(self, request: BatchRequest) -> None:
         first = True

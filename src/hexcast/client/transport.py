@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
@@ -109,14 +109,17 @@ class Transport:
                         f"status {response.status_code} and {kind or 'no content type'} "
                         "in place of an event stream"
                     )
-                yield response.status_code, _prompt(response.aiter_bytes())
+                async with aclosing(_prompt(response)) as pieces:
+                    yield response.status_code, pieces
 
     async def aclose(self) -> None:
         """Close what is open."""
         await self._http.aclose()
 
 
-async def _prompt(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _prompt(response: httpx.Response) -> AsyncGenerator[bytes, None]:
+    """The body's pieces, of which the first must come soon."""
+    pieces = response.aiter_bytes()
     async with asyncio.timeout(FIRST_SECONDS):
         first = await anext(pieces, b"")
     if first:

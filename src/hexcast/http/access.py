@@ -36,13 +36,14 @@ def host_name(host: str) -> str:
     """The name in a `Host` header, without the port. Raises Problem 400 where it is none."""
     if host.startswith("["):
         name, closed, port = host[1:].partition("]")
-        if not closed or (port and not port[1:].isdigit()):
+        if not closed or (port and not (port[0] == ":" and port[1:].isdigit())):
             raise Problem(400, "the Host header is malformed", close=True)
         return name.lower()
     name, colon, port = host.partition(":")
+    name = name.rstrip(".")
     if not name or (colon and port and not port.isdigit()) or any(c in name for c in "/@?# \t,"):
         raise Problem(400, "the Host header is malformed", close=True)
-    return name.lower().rstrip(".")
+    return name.lower()
 
 
 @dataclass(frozen=True, slots=True)

@@ -173,6 +173,7 @@ class H1Connection(asyncio.Protocol):
         self.exchange = exchange = H1Exchange(self, request)
         self._pumping = True
         exchange.run(request.plan, b"")
+        self._tell_if_full(exchange)
         self._pumping = False
         self._settle()
 
@@ -194,6 +195,7 @@ class H1Connection(asyncio.Protocol):
                 self._remember(data)
         self._pump()
         if self.exchange is None and self._reader is not None and not self.finished:
+            # From the first byte of a head, or a body, on: not prolonged by those that follow.
             service = self.service
             limit = service.head if self._reader.in_head else service.body
             if not self.due or self.due > service.clock() + limit:
@@ -281,7 +283,13 @@ class H1Connection(asyncio.Protocol):
         elif plan.body is Body.STREAM and expects:
             self._continue(message)
         exchange.run(plan, body)
+        self._tell_if_full(exchange)
         return True
+
+    def _tell_if_full(self, exchange: H1Exchange) -> None:
+        """The socket may have filled before anyone owned the exchange."""
+        if not self.writable and exchange.owner is not None:
+            exchange.owner.pause()
 
     def _continue(self, message: Incoming) -> None:
         """RFC 9110, 10.1.1: a client that asks is told that its body is wanted."""
@@ -330,10 +338,12 @@ class H1Connection(asyncio.Protocol):
                 elif self.discarded < 0:
                     self.transport.close()
                 return
-            if self._reader is None:
-                self.due = self.service.clock() + self.service.idle
-                if not self.bucket:
-                    self.service.wheel.set(self, self.due)
+            service, reader = self.service, self._reader
+            limit = service.idle
+            if reader is not None:
+                limit = service.head if reader.in_head else service.body
+            if not self.due:
+                service.wheel.set(self, service.clock() + limit)
         self._mind_reading()
 
     def _mind_reading(self) -> None:

@@ -73,6 +73,7 @@ class MessageReader:
         self._fields_size = 0
         self._unread = 0  # bytes fed for the head under way, after those it began in
         self._began = False  # in the bytes being fed
+        self._line_over = False  # the request line under way is complete
         self._framing = 0  # bytes fed for the body under way that were not its data
 
     @property
@@ -97,10 +98,12 @@ class MessageReader:
         else:
             # The parser gathers a line that does not end. Where a head began inside of `data` is
             # not known: its whole lines were counted by the callbacks, what is left is here.
+            line = data.rfind(self._url[-64:]) if self._began else 0
+            self._line_over = self._line_over or data.find(b"\n", line) >= 0
             started = self._unread if not self._began else -data.rfind(b"\n") - 1
             self._unread = started + len(data)
             if self.in_head and self._unread > MAX_HEADERS + (0 if self._began else MAX_LINE):
-                self.fault = _too_long(line=not self._fields)
+                self.fault = _too_long(line=not self._line_over)
             elif in_body is not None and in_body is self._message and not in_body.complete:
                 self._framing += len(data) - (in_body.size - before)
                 if self._framing > MAX_HEADERS + MAX_FRAMING * in_body.size:
@@ -121,6 +124,7 @@ class MessageReader:
         self._fields = []
         self._fields_size = 0
         self._began = True
+        self._line_over = False
         self._framing = 0
         self.in_head = True
 

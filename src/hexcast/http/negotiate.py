@@ -54,7 +54,7 @@ def wait_preference(prefer: str) -> float | None:
     return None
 
 
-_TAG = re.compile(r'\s*(?:(\*)|(?:W/)?"([^"]*)")\s*(?:,|$)')
+_TAG = re.compile(r'[\s,]*(?:(\*)|(?:W/)?"([^"]*)")\s*(?:,|$)')
 
 
 def entity_tags(header: str) -> tuple[str, ...]:

@@ -294,7 +294,7 @@ def _equal(found: Json, wanted: Json) -> bool:
         )
     if isinstance(wanted, Number):
         return isinstance(found, Number) and (found == wanted or _worth(found) == _worth(wanted))
-    return type(found) is type(wanted) and found == wanted
+    return found == wanted
 
 
 def _worth(number: Number) -> tuple[bytes, bytes, int | bytes]:

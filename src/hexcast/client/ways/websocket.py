@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import (
@@ -91,10 +92,22 @@ async def _connected(transport: Transport, position: Position) -> AsyncIterator[
         raise ConnectionFailed(f"the connection to {transport.url} broke: {error}") from error
     except InvalidHandshake as error:
         raise ProtocolError(f"no WebSocket at {transport.url}: {error}") from error
-    async with connection:
+    try:
         if connection.subprotocol != SUBPROTOCOL:
             raise ProtocolError(f"{transport.url} does not speak {SUBPROTOCOL}")
         yield connection
+    finally:
+        await _close(connection)
+
+
+async def _close(connection: ClientConnection) -> None:
+    """Close, within `CLOSE_SECONDS`."""
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(connection.close())
+        # The server's own close comes behind all that was not read yet.
+        with suppress(ConnectionClosed):
+            while True:
+                await connection.recv(decode=False)
 
 
 def _item(message: bytes) -> Item | None:

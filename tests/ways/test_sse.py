@@ -1,0 +1,234 @@
+"""Events as an EventSource reads them (WHATWG HTML, 9.2.6), by a reader of the test's own."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from fakes import EPOCH, Sent, World, delete, post, put
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from hexcast.http.exchange import chunk
+from hexcast.record import Gap, Record
+from hexcast.settings import Settings
+from hexcast.ways.encode import gap_json, record_json
+from hexcast.ways.sse import HEARTBEAT_SECONDS, SseForm
+
+
+class EventSource:
+    """The algorithm of the standard, line by line."""
+
+    def __init__(self, data: bytes) -> None:
+        self.events: list[tuple[str, str, str]] = []  # name, data, last event id
+        self.comments = 0
+        self.retry = 0
+        self.last_id = ""
+        name, lines, id_ = "", list[str](), ""
+        text = data.decode()
+        for line in (
+            text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        ):
+            if not line:
+                self.last_id = id_
+                if lines:
+                    self.events.append((name or "message", "\n".join(lines), id_))
+                name, lines = "", []
+            elif line.startswith(":"):
+                self.comments += 1
+            else:
+                field, _, value = line.partition(":")
+                value = value.removeprefix(" ")
+                if field == "data":
+                    lines.append(value)
+                elif field == "event":
+                    name = value
+                elif field == "id" and "\0" not in value:
+                    id_ = value
+                elif field == "retry" and value.isascii() and value.isdigit():
+                    self.retry = int(value)
+        assert not lines and not name, "the last event is not complete"
+
+
+def record(data: bytes, event: str = "", type: str = "text/plain", op: str = "post") -> Record:
+    return Record("e1", 7, "t", op, event, type, data, 0, False)  # type: ignore[arg-type]
+
+
+text = st.text(st.characters(codec="utf-8"))
+event_names = st.text(
+    st.characters(codec="utf-8", exclude_categories=["Cc"]), max_size=20
+).filter(lambda n: not n.startswith("hexcast:"))  # fmt: skip
+
+
+@given(text.filter(lambda t: "\r" not in t), event_names)
+@example("", "")
+@example("\n", "a")
+@example(" x\n\n :y\ndata: z\n", " led by a space")
+@example("\ufeff", "\ufeff")
+@example("a\u2028b\x0bc\x85\0", "x")
+def test_raw_text_comes_back_exactly(data: str, name: str) -> None:
+    got = EventSource(SseForm("raw", bytes).encode(record(data.encode(), name)))
+    assert got.events == [(name or "message", data, "e1-7")]
+    assert got.last_id == "e1-7"
+
+
+@given(st.binary().filter(lambda b: b"\r" in b or not _is_text(b)))
+def test_what_a_line_cannot_carry_comes_in_json(data: bytes) -> None:
+    one = record(data, "name", "application/octet-stream")
+    got = EventSource(SseForm("raw", bytes).encode(one))
+    assert got.events == [("hexcast:record", record_json(one).decode(), "e1-7")]
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+@given(st.binary(), event_names)
+def test_in_json_format_all_are_plain_messages(data: bytes, name: str) -> None:
+    one = record(data, name)
+    got = EventSource(SseForm("json", bytes).encode(one))
+    assert got.events == [("message", record_json(one).decode(), "e1-7")]
+
+
+def test_several_events_do_not_run_into_each_other() -> None:
+    form = SseForm("raw", bytes)
+    data = b"".join(form.encode(record(b"%d\n" % n)) for n in range(3)) + form.cursor("e1-9")
+    assert EventSource(data).events == [
+        ("message", "0\n", "e1-7"), ("message", "1\n", "e1-7"), ("message", "2\n", "e1-7"),
+        ("hexcast:cursor", "e1-9", "e1-9"),
+    ]  # fmt: skip
+
+
+def test_a_delete_and_a_gap() -> None:
+    form = SseForm("raw", bytes)
+    gone = record(b"", op="delete", type="")
+    gap = Gap("e1-0", "e1-3", ("t",))
+    got = EventSource(form.encode(gone) + form.gap(gap))
+    assert got.events[0] == ("hexcast:delete", record_json(gone).decode(), "e1-7")
+    assert got.events[1][:2] == ("hexcast:gap", gap_json(gap).decode())
+    assert b"id:" not in form.gap(gap), "a gap moves no cursor"
+
+
+def test_pieces_are_framed_for_the_connection_that_carries_them() -> None:
+    whole = SseForm("raw", bytes).encode(record(b"x"))
+    assert SseForm("raw", chunk).encode(record(b"x")) == chunk(whole)
+    assert SseForm("raw", chunk).key != SseForm("raw", bytes).key != SseForm("json", bytes).key
+
+
+# Serving
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def stream(world: World, target: str, **headers: str) -> Sent:
+    fields = {name.replace("_", "-"): value for name, value in headers.items()}
+    sent = world.ask(target, {"Accept": "text/event-stream", **fields})
+    world.soon.all()
+    return sent
+
+
+def test_the_first_bytes_come_at_once(world: World) -> None:
+    sent = stream(world, "/topics/a")
+    got = EventSource(sent.body)
+    assert sent.status == 200 and got.retry == 1000
+    assert got.events == [("hexcast:cursor", f"{EPOCH}-0", f"{EPOCH}-0")]
+    assert sent.header("Hexcast-Cursor") == f"{EPOCH}-0"
+    assert sent.header("Cache-Control") == "no-store, no-transform"
+    assert sent.header("X-Accel-Buffering") == "no" and sent.header("Hexcast-Way") == "sse"
+
+
+def test_no_cursor_event_where_a_record_says_it(world: World) -> None:
+    put(world.hub, "s", b"1")
+    got = EventSource(stream(world, "/topics/s").body)
+    assert got.events == [("message", "1", f"{EPOCH}-1")]
+
+
+def test_records_follow_and_the_last_event_id_brings_them_back(world: World) -> None:
+    first = stream(world, "/topics/a")
+    for n in range(5):
+        post(world.hub, "a", b"%d" % n)
+        world.soon.all()
+    assert [e[1] for e in EventSource(first.body).events[1:]] == ["0", "1", "2", "3", "4"]
+    again = stream(world, "/topics/a", Last_Event_ID=f"{EPOCH}-3")
+    assert [e[1] for e in EventSource(again.body).events] == ["3", "4"]
+    assert again.header("Hexcast-Cursor") == f"{EPOCH}-3"
+
+
+def test_an_unknown_place_is_a_gap_first(world: World) -> None:
+    post(world.hub, "a", b"1")
+    got = EventSource(stream(world, "/topics/a", Last_Event_ID="old-5").body)
+    assert [e[0] for e in got.events] == ["hexcast:gap", "message"]
+    assert json.loads(got.events[0][1])["after"] == "old-5"
+
+
+def test_the_end_of_a_topic_ends_the_stream_and_then_there_is_204(world: World) -> None:
+    sent = stream(world, "/topics/a")
+    post(world.hub, "a", b"bye", end=True)
+    world.soon.all()
+    assert sent.finished and EventSource(sent.body).last_id == f"{EPOCH}-1"
+    assert stream(world, "/topics/a", Last_Event_ID=f"{EPOCH}-1").status == 204
+    post(world.hub, "a", b"again")
+    assert stream(world, "/topics/a", Last_Event_ID=f"{EPOCH}-1").status == 200
+
+
+def test_a_heartbeat_and_the_moving_place(world: World) -> None:
+    sent = stream(world, "/topics/a")
+    assert 0 < sent.alarm <= 15 and sent.alarm == HEARTBEAT_SECONDS
+    before = len(sent.body)
+    assert sent.owner is not None
+    sent.owner.timeout()
+    assert EventSource(sent.body[before:]).comments == 1
+    post(world.hub, "other")
+    sent.owner.timeout()
+    assert EventSource(sent.body).last_id == f"{EPOCH}-1"
+
+
+def test_a_client_that_does_not_read_is_sent_no_heartbeat(world: World) -> None:
+    sent = stream(world, "/topics/a")
+    owner, before = sent.owner, len(sent.body)
+    assert owner is not None
+    owner.pause()
+    owner.timeout()
+    assert len(sent.body) == before
+    post(world.hub, "a", b"1")
+    owner.resume()
+    world.soon.all()
+    assert EventSource(sent.body).events[-1][1] == "1"
+
+
+def test_a_drain_says_when_to_come_back(world: World) -> None:
+    sent = stream(world, "/topics/a")
+    before, owner = len(sent.body), sent.owner
+    assert owner is not None
+    owner.drain()
+    assert EventSource(sent.body[before:]).retry == 1000 and sent.finished
+    assert world.meters.ways["sse"].clients == 0
+    world.context.draining = True
+    late = stream(world, "/topics/a")
+    assert late.status == 200 and late.finished and EventSource(late.body).retry == 1000
+
+
+def test_head_is_get_without_the_stream(world: World) -> None:
+    put(world.hub, "s")
+    sent = world.ask("/topics/s", {"Accept": "text/event-stream"}, method="HEAD")
+    assert sent.status == 200 and sent.body == b"" and sent.finished
+    assert world.meters.ways["sse"].clients == 0 and world.feeds.interested("s") == 0
+
+
+def test_what_was_deleted_while_a_client_was_away(world: World) -> None:
+    put(world.hub, "s", b"1")
+    delete(world.hub, "s")
+    got = EventSource(stream(world, "/topics/s", Last_Event_ID=f"{EPOCH}-1").body)
+    assert [e[0] for e in got.events] == ["hexcast:delete"]
+
+
+def test_the_retry_is_the_operators() -> None:
+    world = World(Settings(retry=2.5))
+    assert EventSource(stream(world, "/topics/a").body).retry == 2500
