@@ -205,7 +205,6 @@ async def test_bad_chunks(server: Server, body: bytes) -> None:
         b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n",
         b"GET /healthz HTTP/1.1\r\nHost: localhost, evil.example\r\n\r\n",
         b"GET /healthz HTTP/1.1\r\nHost: local host\r\n\r\n",
-        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     ],
 )  # fmt: skip
 async def test_requests_that_are_none(server: Server, request_: bytes) -> None:

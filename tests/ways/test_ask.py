@@ -50,10 +50,7 @@ def test_without_any_rule_it_is_a_poll() -> None:
 @pytest.mark.parametrize("way", WAYS)
 def test_a_way_that_is_named_is_taken_whatever_the_headers_say(way: str) -> None:
     got = ask(f"way={way}", accept="text/event-stream", upgrade="websocket", prefer="wait=1")
-    if way == "push":
-        assert (got.way, got.fallback) == ("sse", "http1")
-    else:
-        assert (got.way, got.fallback) == (way, "")
+    assert (got.way, got.fallback) == (way, "")
     assert got.chosen and got.vary == ""
 
 
