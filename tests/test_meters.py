@@ -21,10 +21,11 @@ def test_each_latency_is_in_its_bucket(said: list[tuple[float, int]]) -> None:
     assert meters.latency_sum == pytest.approx(sum(s * n for s, n in said))
 
 
+CONTRACT = {"refresh", "poll", "long-poll", "sse", "websocket", "push"}
+
+
 def test_every_way_of_the_contract_has_a_meter_of_its_own() -> None:
     meters = Meters()
-    assert set(meters.ways) == set(WAYS) == {
-        "refresh", "poll", "long-poll", "sse", "websocket", "push",
-    }  # fmt: skip
+    assert set(meters.ways) == set(WAYS) == CONTRACT
     meters.ways["sse"].clients += 1
     assert meters.ways["poll"].clients == 0

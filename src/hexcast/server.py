@@ -22,6 +22,7 @@ from .http.access import Access, is_loopback
 from .http.opening import Opening
 from .http.service import Service
 from .http.tls import Tls, dev_certificate
+from .http.tls_listener import TlsListener
 from .hub import Hub
 from .log.base import Log
 from .log.memory import MemoryLog
@@ -85,7 +86,7 @@ class Server:
         self.tls = _tls(settings)
         self.service = Service(app.plan, meters, loop.time, time.time, secure=self.tls is not None)
         self._loop = loop
-        self._listeners: list[asyncio.Server] = []
+        self._listeners: list[asyncio.Server | TlsListener] = []
         self._timer: asyncio.TimerHandle | None = None
         self._sweep_at = loop.time() + SWEEP_SECONDS
 
@@ -108,14 +109,14 @@ class Server:
         """Listen. Raises OSError where the address cannot be bound."""
         for listener in await _listen(self.settings.host, self.settings.port):
             self.port = listener.getsockname()[1]
-            self._listeners.append(
-                await self._loop.create_server(
-                    lambda: Opening(self.service),
-                    sock=listener,
-                    backlog=BACKLOG,
-                    **({} if self.tls is None else self.tls.options),
+            if self.tls is not None:
+                self._listeners.append(TlsListener(self.service, listener, self.tls.context))
+            else:
+                self._listeners.append(
+                    await self._loop.create_server(
+                        lambda: Opening(self.service), sock=listener, backlog=BACKLOG
+                    )
                 )
-            )
         self._turn()
 
     def _turn(self) -> None:

@@ -1,17 +1,11 @@
-"""Makes the shared helpers importable, and starts one server for each module of tests."""
+"""One server for each module of tests."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-pytest.register_assert_rewrite("harness", "wire", "h2wire")
-
-from harness import Server  # noqa: E402 (the line above must come first)
+from harness import Server
 
 
 @pytest.fixture(scope="module")

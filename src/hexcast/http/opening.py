@@ -1,4 +1,8 @@
-"""Which protocol a new connection speaks: settled by TLS (ALPN), or by its first bytes."""
+"""What a new connection is before it is known which protocol it speaks.
+
+Over TLS that is settled by ALPN (RFC 7301), else by the first bytes: a client that knows that the
+server speaks HTTP/2 begins with its preface (RFC 9113, 3.3).
+"""
 
 from __future__ import annotations
 
@@ -13,10 +17,7 @@ __all__ = ["Opening"]
 
 
 class Opening(asyncio.Protocol):
-    """A connection of which nothing is known yet.
-
-    A client that knows that the server speaks HTTP/2 begins with its preface (RFC 9113, 3.3).
-    """
+    """A connection of which nothing is known yet."""
 
     __slots__ = ("_first", "bucket", "due", "service", "transport")
 
@@ -31,8 +32,7 @@ class Opening(asyncio.Protocol):
         self.transport = cast(asyncio.Transport, transport)
         tls = transport.get_extra_info("ssl_object")
         if tls is not None:
-            h2 = tls.selected_alpn_protocol() == "h2"
-            self._become((H2Connection if h2 else H1Connection)(self.service))
+            self._become(h2=tls.selected_alpn_protocol() == "h2", first=b"")
             return
         service = self.service
         service.connections.add(self)
@@ -44,16 +44,16 @@ class Opening(asyncio.Protocol):
         if len(data) < len(PREFACE) and PREFACE.startswith(data):
             self._first = data
             return
-        h2 = data.startswith(PREFACE)
         self._leave()
-        protocol: asyncio.Protocol = (H2Connection if h2 else H1Connection)(self.service)
-        self._become(protocol)
+        self._become(h2=data.startswith(PREFACE), first=data)
         self.service.connections.discard(self)
-        protocol.data_received(data)
 
-    def _become(self, protocol: asyncio.Protocol) -> None:
+    def _become(self, *, h2: bool, first: bytes) -> None:
+        protocol: asyncio.Protocol = (H2Connection if h2 else H1Connection)(self.service)
         self.transport.set_protocol(protocol)
         protocol.connection_made(self.transport)
+        if first:
+            protocol.data_received(first)
 
     def _leave(self) -> None:
         self.service.wheel.cancel(self)

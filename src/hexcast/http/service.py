@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from email.utils import formatdate
 from typing import Protocol
@@ -12,15 +11,22 @@ from ..wheel import Wheel
 from .exchange import Plan
 from .request import Request
 
-__all__ = ["Connection", "Service"]
+__all__ = ["Abortable", "Connection", "Service"]
 
 _CACHED_HEADS = 4096
+
+
+class Abortable(Protocol):
+    """What can be cut off at once."""
+
+    def abort(self) -> None: ...
 
 
 class Connection(Protocol):
     """A client's connection, whatever protocol it speaks."""
 
-    transport: asyncio.Transport
+    @property
+    def transport(self) -> Abortable: ...
 
     def drain(self) -> None:
         """Finish what is in hand, take nothing more."""

@@ -6,23 +6,13 @@ import logging
 import os
 import ssl
 from pathlib import Path
-from typing import TypedDict
 
 __all__ = ["Tls", "dev_certificate"]
 
 _log = logging.getLogger(__name__)
 
-HANDSHAKE_SECONDS = 10.0
-SHUTDOWN_SECONDS = 2.0
-
 # For TLS 1.2; RFC 9113, 9.2.2 rules out all that is not ephemeral and authenticated.
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
-
-
-class _Options(TypedDict, total=False):
-    ssl: ssl.SSLContext
-    ssl_handshake_timeout: float
-    ssl_shutdown_timeout: float
 
 
 class Tls:
@@ -33,15 +23,6 @@ class Tls:
         self._files = (os.fspath(cert), os.fspath(key))
         self.context = _context()
         self._load(self.context)
-
-    @property
-    def options(self) -> _Options:
-        """How `create_server` is told."""
-        return {
-            "ssl": self.context,
-            "ssl_handshake_timeout": HANDSHAKE_SECONDS,
-            "ssl_shutdown_timeout": SHUTDOWN_SECONDS,
-        }
 
     def _load(self, context: ssl.SSLContext) -> None:
         try:

@@ -343,4 +343,4 @@ async def test_drain_says_goaway_and_ends_each_way_in_its_own_words() -> None:
             assert client.streams[pushed].ended
             assert json.loads(client.streams[held].data)["records"] == []
             assert client.goaway is not None and client.goaway.error_code == ErrorCodes.NO_ERROR
-            assert await stopping < 3
+            assert await stopping < 5  # the drain deadline
