@@ -67,6 +67,8 @@ class App:
             f"/{browser.NAME}": partial(browser.module, base=self._base, hashed=False),
             f"/{browser.hashed_name()}": partial(browser.module, base=self._base, hashed=True),
         }
+        if site is not None:
+            self._pages.update(site.addresses)
 
     def plan(self, request: Request) -> Plan:
         """How a request is answered. Raises Problem where it is not for this server."""

@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Callable
 from email.utils import formatdate, parsedate_to_datetime
+from functools import cached_property
 from html import escape
 from io import FileIO
+from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -39,6 +42,10 @@ MAX_SHOWN = 2**22
 
 KEPT_TEMPLATES, KEPT_PAGES = 2**25, 2**25
 """Bytes kept of pages as they were read, and as they were answered."""
+
+SCRIPT = "/hexcast-page.js"
+"""The address of what keeps pages live. A script of its own, without a word of the page in it, so
+that a site's policy may allow `'self'` alone (CSP 3)."""
 
 _NOT_FRAMED = ("Content-Security-Policy", "frame-ancestors 'self'")
 _NOSNIFF = ("X-Content-Type-Options", "nosniff")
@@ -74,6 +81,11 @@ class Site:
         self._base = context.settings.base_path
         self._templates: Cache[str, Template | Exception] = Cache(KEPT_TEMPLATES)
         self._pages: Cache[tuple[str, _Terms], Page] = Cache(KEPT_PAGES)
+
+    @property
+    def addresses(self) -> dict[str, Callable[[Request], Response]]:
+        """What pages need, beside the files."""
+        return {SCRIPT: self._script}
 
     def has(self, path: str) -> bool:
         """Whether there is something at an address."""
@@ -209,8 +221,22 @@ class Site:
         base = escape(quote(self._base))
         parts = [] if template.refreshes else [f"<noscript>{refresh}</noscript>"]
         parts.append(f'<meta name="hexcast-cursor" content="{cursor}">')
-        parts.append(f'<script type="module" src="{base}/hexcast-page.js"></script>')
+        parts.append(f'<link rel="modulepreload" href="{base}/hexcast.js">')
+        parts.append(f'<script type="module" src="{base}{SCRIPT}"></script>')
         return "".join(parts).encode()
+
+    @cached_property
+    def _script_answers(self) -> tuple[str, Response, Response]:
+        source = Path(__file__).with_name("page.js").read_bytes()
+        tag = hashlib.blake2b(source, digest_size=9).hexdigest()
+        common = (("ETag", f'"{tag}"'), _FRESH)
+        headers = (("Content-Type", "text/javascript; charset=utf-8"), _NOSNIFF, *common)
+        return tag, Response(200, headers, source), Response(304, common)
+
+    def _script(self, request: Request) -> Response:
+        tag, full, unchanged = self._script_answers
+        known = entity_tags(request.header("if-none-match"))
+        return unchanged if tag in known or "*" in known else full
 
     # What is not there
 

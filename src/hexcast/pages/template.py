@@ -16,7 +16,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from turbohtml import Comment, Document, Element, parse
+from turbohtml import Comment, Document, Element, Namespace, parse
 
 from ..topics import check_topic
 from .attributes import attribute_fault
@@ -185,6 +185,9 @@ def _slot(n: int, element: Element, length: int) -> Slot:
         if fault := attribute_fault(tag, name):
             raise ValueError(f"data-attr={name}: {fault}")
         given = location.attrs.get(name.lower())
+        if given is None and name != name.lower() and element.namespace is not Namespace.HTML:
+            # Which of SVG's names have capitals only a tree's own parser knows.
+            raise ValueError(f"data-attr={name}: give the element that attribute as well")
         # `<` and the tag's name come first; case and prefixes do not change how long that is.
         after_name = start_tag.start_offset + 1 + len(tag)
         start, end = (given.start_offset, given.end_offset) if given else (after_name, after_name)
