@@ -79,7 +79,12 @@ def test_json_beyond_the_limits_is_shown_as_it_is_and_has_no_parts() -> None:
     assert deep.text("a") is None
 
 
-@given(st.recursive(TEXTS | st.none() | st.booleans(), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3)))
+@given(
+    st.recursive(
+        TEXTS | st.none() | st.booleans(),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    )
+)
 def test_objects_and_arrays_are_compact_json(given: object) -> None:
     text = value(json.dumps(given).encode()).text(read_part(""))
     assert text is not None
@@ -91,8 +96,10 @@ def test_objects_and_arrays_are_compact_json(given: object) -> None:
 @pytest.mark.parametrize("tag", ["p", "pre", "textarea", "title", "td", "option", "listing"])
 @given(TEXTS)
 def test_text_stays_text(tag: str, text: str) -> None:
-    wrapped = f"<table><tr><td id=x>{element_text('td', text)}</td></table>" if tag == "td" else (
-        f"<{tag} id=x>{element_text(tag, text)}</{tag}>"
+    wrapped = (
+        f"<table><tr><td id=x>{element_text('td', text)}</td></table>"
+        if tag == "td"
+        else (f"<{tag} id=x>{element_text(tag, text)}</{tag}>")
     )
     element = parse(wrapped + "<i>after</i>").select_one("#x")
     assert element is not None
@@ -109,8 +116,14 @@ def test_a_text_stays_within_its_attribute(text: str) -> None:
 
 def test_html_is_balanced_and_without_scripts() -> None:
     assert element_html("div", "<b>x</div><i>y") == "<b>x<i>y</i></b>"
-    assert element_html("div", "a<script>alert(1)</script><svg><script>1</script></svg>b") == "a<svg></svg>b"
+    assert (
+        element_html("div", "a<script>alert(1)</script><svg><script>1</script></svg>b")
+        == "a<svg></svg>b"
+    )
     assert element_html("tr", "<td>1<td>2") == "<td>1</td><td>2</td>"
+    assert element_html("my-card", "<b>x</div>") == "<b>x</b>"
+    assert element_html("svg g", "<rect><path>") == "<rect><path></path></rect>"
     assert element_html("p", "<template><script>1</script></template>") in (
-        "<template></template>", "<template><script>1</script></template>"
+        "<template></template>",
+        "<template><script>1</script></template>",
     )

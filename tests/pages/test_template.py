@@ -41,6 +41,8 @@ def filled(source: str, between: str = "") -> tuple[str, list[str]]:
         ("<svg><text data-topic=a>1</text></svg>", "<svg><text data-topic=a>[a]</text></svg>"),
         ("<noscript><p data-topic=a>1</p></noscript>", "<noscript><p data-topic=a>[a]</p></noscript>"),
         ("<div data-topic=a>x<b data-topic=b>1</b></div>", "<div data-topic=a>[a]</div>"),
+        ("<div data-topic=a>x<p data-topic=b></div>", "<div data-topic=a>[a]</div>"),
+        ("<div data-topic=a>x<p data-topic=b>", "<div data-topic=a>[a]"),
         ("<p data-topic=a>1</p>é😀\r\n<p\r\n data-topic=é>x\r\n</p>\r\n<p>", "<p data-topic=a>[a]</p>é😀\r\n<p\r\n data-topic=é>[é]</p>\r\n<p>"),
         ("<p data-topic=a>x\r\ry</p>", "<p data-topic=a>[a]</p>"),
         ("<!-- <p data-topic=a> --><script>'<p data-topic=b>'</script>", "<!-- <p data-topic=a> --><script>'<p data-topic=b>'</script>"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from html import escape
 
-from turbohtml import parse_fragment
+from turbohtml import Element, parse_fragment
 
 from ..media import base_type, is_json, utf8
 from ..record import Record
@@ -95,12 +95,19 @@ def element_html(tag: str, text: str) -> str:
 
     So what a browser shows is the same whether it loads the page or receives the value.
     """
-    fragment = parse_fragment(
-        text, tag, positions=False, scripting=True, allow_declarative_shadow_roots=False
-    )
+    try:
+        fragment = _fragment(text, tag)
+    except ValueError:  # HTML does not know the element, and reads it as it does a div
+        fragment = _fragment(text, "div")
     for script in fragment.select("script"):
         script.decompose()
     return fragment.inner_html
+
+
+def _fragment(text: str, tag: str) -> Element:
+    return parse_fragment(
+        text, tag, positions=False, scripting=True, allow_declarative_shadow_roots=False
+    )
 
 
 def attribute_value(text: str) -> str:

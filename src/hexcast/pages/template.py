@@ -52,6 +52,7 @@ class Slot:
     topic: str
     part: Part
     tag: str
+    """The element's name, with its namespace before it where that is not HTML's."""
     attribute: str
     """The attribute that is set; empty where it is the element's content."""
     html: bool
@@ -198,6 +199,8 @@ def _slot(n: int, element: Element, length: int) -> Slot:
         if end < start:
             raise ValueError("its content is not where its tags are")
     html = "data-html" in element.attrs
+    if element.namespace is not Namespace.HTML:
+        tag = f"{element.namespace.value} {tag}"
     return Slot(topic, part, tag, name, html, n, start, end, start_tag.start_line)
 
 
@@ -248,7 +251,8 @@ def _pieces(
     while n < len(slots):
         slot = slots[n]
         inner = n + 1
-        while inner < len(slots) and slots[inner].start < slot.end:
+        # At its end too: what comes after it has a tag of its own before its content.
+        while inner < len(slots) and slots[inner].start <= slot.end:
             inner += 1
         pieces.append(text[origin(place) : origin(slot.start)].encode())
         own = _pieces(text, origin, slots[n + 1 : inner], slot.start, slot.end)
@@ -287,7 +291,7 @@ def _levels(slots: Sequence[Slot]) -> list[list[Slot]]:
     levels: list[list[Slot]] = []
     ends: list[int] = []
     for slot in slots:
-        while ends and ends[-1] <= slot.start:
+        while ends and ends[-1] < slot.start:
             ends.pop()
         if len(ends) == len(levels):
             levels.append([])
