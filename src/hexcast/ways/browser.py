@@ -1,4 +1,4 @@
-"""The browser client as a file of this server: `/hexcast.js`, and the same under a name for good."""
+"""The browser client as a file of this server: `/hexcast.js`, and under a name for good."""
 
 from __future__ import annotations
 

@@ -1,0 +1,5 @@
+/** The module as it is served, in parts. `make js` puts them together as ../hexcast.js. */
+
+export { Hexcast } from "./client.js";
+export { bind } from "./elements.js";
+export { HexcastError } from "./requests.js";
