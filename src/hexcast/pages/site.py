@@ -62,11 +62,11 @@ class _Terms(NamedTuple):
 
 
 class Page(NamedTuple):
-    """One version of a page, as it is answered."""
+    """One version of a page: the same bytes for all who ask for it on the same terms."""
 
     tag: str
-    full: Response
-    unchanged: Response
+    cursor: str
+    body: bytes
     shown: int
     """How many topics had something to show."""
 
@@ -171,20 +171,29 @@ class Site:
             request.first("way") == "refresh",
             int(request.number("every", DEFAULT_EVERY, 1, MAX_EVERY)),
         )
-        page = self._version(file, template, terms, status)
+        page = self._version(file, template, terms)
+        common: list[tuple[str, str]] = [
+            ("ETag", f'W/"{page.tag}"'), _FRESH, ("Hexcast-Way", "refresh"),
+        ]  # fmt: skip
+        if terms.refresh:
+            common.append(("Refresh", str(terms.every)))
         if status == 200 and page.tag in entity_tags(request.header("if-none-match")):
-            exchange.respond(page.unchanged)
+            exchange.respond(Response(304, tuple(common)))
             return
         meter.deliveries += page.shown
-        meter.sent += len(page.full.body)
-        exchange.respond(page.full)
+        meter.sent += len(page.body)
+        head: Headers = (
+            ("Content-Type", "text/html; charset=utf-8"), _NOSNIFF, _NOT_FRAMED,
+            ("Hexcast-Cursor", page.cursor),
+        )  # fmt: skip
+        exchange.respond(Response(status, (*head, *common), page.body))
 
-    def _version(self, file: File, template: Template, terms: _Terms, status: int) -> Page:
+    def _version(self, file: File, template: Template, terms: _Terms) -> Page:
         """The page as of now, made if no one has asked for this version of it yet."""
         hub = self._context.hub
         cursor = hub.id(hub.head)
         values: dict[str, Value] = {}
-        digest = hashlib.blake2b(f"{file.tag} {hub.log.epoch} {status}".encode(), digest_size=12)
+        digest = hashlib.blake2b(f"{file.tag} {hub.log.epoch}".encode(), digest_size=12)
         for name in template.topics:
             topic = hub.topics.get(name)
             record = None if topic is None else topic.value
@@ -192,23 +201,11 @@ class Site:
                 values[name] = Value(record, hub.limits)
             digest.update(b" " + (record.id if record is not None else "-").encode())
         tag = digest.hexdigest()
-        known = self._pages.get((tag, terms))
-        if known is not None:
-            return known
-        body = template.fill(_Filler(values), self._between(template, terms, cursor))
-        common: list[tuple[str, str]] = [
-            ("ETag", f'W/"{tag}"'), _FRESH, ("Hexcast-Way", "refresh"), ("Hexcast-Cursor", cursor),
-        ]  # fmt: skip
-        if terms.refresh:
-            common.append(("Refresh", str(terms.every)))
-        headers = (("Content-Type", "text/html; charset=utf-8"), _NOSNIFF, _NOT_FRAMED)
-        page = Page(
-            tag,
-            Response(status, (*headers, *common), body),
-            Response(304, tuple(common)),
-            len(values),
-        )
-        self._pages.put((tag, terms), page, len(body))
+        page = self._pages.get((tag, terms))
+        if page is None:
+            body = template.fill(_Filler(values), self._between(template, terms, cursor))
+            page = Page(tag, cursor, body, len(values))
+            self._pages.put((tag, terms), page, len(body))
         return page
 
     def _between(self, template: Template, terms: _Terms, cursor: str) -> bytes:
