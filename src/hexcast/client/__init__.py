@@ -14,7 +14,7 @@ from .records import Gap, Record
 from .retry import Connected, Lost, Notice
 from .subscription import Subscription
 from .window import Acknowledged, Published, Unknown
-from .wire import Message
+from .wire import Message, Verb
 
 __all__ = [
     "Acknowledged",
@@ -33,5 +33,6 @@ __all__ = [
     "Refused",
     "Subscription",
     "Unknown",
+    "Verb",
     "WayChoice",
 ]
