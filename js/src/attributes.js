@@ -1,9 +1,10 @@
 /**
  * Which attributes a published value may set, and to what: not what could run script, load code,
- * restyle the page or lead the binding elsewhere. The server fills its pages by the same rules.
+ * restyle the page or lead the binding elsewhere. Guards such as `sandbox` need no line: the elements
+ * that have them are left alone as a whole.
  */
 
-const NEVER = /^(on|xmlns)|^(style|srcdoc|is|nonce|integrity|sandbox|allow|csp|http-equiv|slot|attributename|to|from|by|values|data-(topic|part|attr|html))$|[^\w.:-]|^[^a-z_]/i;
+const NEVER = /^(on|xmlns)|^(style|srcdoc|slot|data-(topic|part|attr|html))$|[^\w.:-]|^[^a-z_]/i;
 const CODE = /^(script|base|link|meta|object|embed|applet|i?frame|portal|template|style|set|animate.*)$/;
 const OPAQUE = /^(html|head|body|frameset|no(frames|embed|script)|xmp|plaintext)$/;
 const ADDRESS = /^(xlink:href|.*src(set)?|(form)?action|href|poster|cite|data|background|ping)$/i;

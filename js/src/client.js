@@ -73,7 +73,7 @@ export class Hexcast extends EventTarget {
 
   drop(...names) {
     const dropped = names.filter((name) => this._topics.delete(name));
-    for (const name of dropped) this._held.delete(name) | this._fresh.delete(name);
+    for (const set of [this._held, this._fresh]) dropped.forEach((name) => set.delete(name));
     this._changed(dropped);
   }
 

@@ -36,16 +36,13 @@ function show(element, shown, record) {
     else if (element.getAttribute(attr) != wanted) element.setAttribute(attr, wanted);
   } else if (typeof wanted != "string") element.replaceChildren(...wanted);
   else if (value != null && html != null && /^text\/html\b/i.test(record.type)) {
-    if (shown._source != value) element.innerHTML = value;
-    shown._source = value;
-    return;
+    if (element.innerHTML != value) element.innerHTML = value;
   } else if (element.textContent != wanted || element.firstElementChild) {
     // A text is changed in place: nothing is put in or taken out, a selection stays.
     const { firstChild } = element;
     if (firstChild && firstChild == element.lastChild && firstChild.nodeType == 3) firstChild.data = wanted;
     else element.textContent = wanted;
   }
-  shown._source = undefined;
 }
 
 /** Keeps the elements under `root` that show a topic current, those that come later too. */

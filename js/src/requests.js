@@ -20,13 +20,13 @@ export function address({ _base }, query = {}, topics = [], one = "") {
   for (const [key, value] of [
     ...Object.entries(query),
     ...topics.map((topic) => ["topic", topic]),
-  ]) if (value) url.searchParams.append(key, value);
+  ]) if (value || value === 0) url.searchParams.append(key, value);
   return url;
 }
 
 /** The token, asked for when there is none or the last one was refused. */
-export const bearer = async (client) => client._token ??= await Promise.race([
-  client._options.getToken?.(),
+export const bearer = async (client) => client._token ??= client._options.getToken && await Promise.race([
+  client._options.getToken(),
   new Promise((_, reject) => setTimeout(reject, TOKEN_WAIT, new HexcastError("no token came"))),
 ]);
 

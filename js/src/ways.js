@@ -52,7 +52,7 @@ async function websocket(client, link) {
         }).catch(reject);
       };
       socket.onclose = ({ code, reason }) => queue.then(() => code == 1000 ? resolve(END)
-        : reject(new HexcastError("the connection closed", { status: code == 4401 ? 401 : 0, detail: reason })));
+        : reject(new HexcastError("the connection failed", { status: code == 4401 ? 401 : 0, detail: reason })));
     });
   } finally {
     socket.close();
@@ -82,7 +82,7 @@ async function sse(client, link) {
       if (link._over) return;
       if (retry != null) client._floor = retry;
       else if (event == "hexcast:cursor") client._move(data);
-      else if (event == "hexcast:expired") throw new HexcastError("the token has expired", { status: 401 });
+      else if (event == "hexcast:expired") throw new HexcastError("expired", { status: 401 });
       else {
         const message = parse(data, exact);
         await client._message(event == "hexcast:gap" ? { gap: message } : message, link);
