@@ -130,9 +130,7 @@ class Proxy(Endpoint):
         if b"upgrade: websocket" not in head.lower():
             head = head.replace(b"Connection: keep-alive", b"Connection: close")
         head = head.replace(self.authority.encode(), self.upstream.authority.encode())
-        up_reader, up_writer = await asyncio.open_connection(
-            self.upstream.host, self.upstream.port
-        )
+        up_reader, up_writer = await asyncio.open_connection(self.upstream.host, self.upstream.port)
         try:
             up_writer.write(head)
             done, pending = await asyncio.wait(

@@ -160,9 +160,7 @@ async def test_six_tabs(server: Server, browser: Browser, ways: list[str] | None
         for tab in tabs:
             await until(tab, "live.state == 'live'")
         for n, tab in enumerate(tabs, 1):
-            answer = await tab.evaluate(
-                "([topic, n]) => live.post(topic, n)", [topic, n]
-            )
+            answer = await tab.evaluate("([topic, n]) => live.post(topic, n)", [topic, n])
             assert answer["topic"] == topic
         for tab in tabs:
             await exactly(tab, 6)
@@ -173,21 +171,33 @@ async def test_six_tabs(server: Server, browser: Browser, ways: list[str] | None
 async def test_topics_are_added_and_dropped(server: Server, browser: Browser) -> None:
     for way in ("websocket", "sse", "long-poll"):
         one, two = unique("one"), unique("two")
-        await publish(server, one, '{"v":1}', method="PUT", fields={"Content-Type": "application/json"})
-        await publish(server, two, '"two"', method="PUT", fields={"Content-Type": "application/json"})
+        await publish(
+            server, one, '{"v":1}', method="PUT", fields={"Content-Type": "application/json"}
+        )
+        await publish(
+            server, two, '"two"', method="PUT", fields={"Content-Type": "application/json"}
+        )
         async with page_of(browser) as page:
             await follow(page, server, path(one), ways=[way])
             await until(page, "seen.length == 1")
             await page.evaluate("(topic) => live.add(topic)", two)
             await until(page, "seen.length == 2")
             assert await page.evaluate("(topic) => live.get(topic)", two) == "two"
-            await publish(server, one, '{"v":2}', method="PUT", fields={"Content-Type": "application/json"})
-            await publish(server, two, '"three"', method="PUT", fields={"Content-Type": "application/json"})
+            await publish(
+                server, one, '{"v":2}', method="PUT", fields={"Content-Type": "application/json"}
+            )
+            await publish(
+                server, two, '"three"', method="PUT", fields={"Content-Type": "application/json"}
+            )
             await until(page, "seen.length == 4")
             await page.evaluate("(topic) => live.drop(topic)", one)
             await until(page, "live.state == 'live'")
-            await publish(server, one, '{"v":3}', method="PUT", fields={"Content-Type": "application/json"})
-            await publish(server, two, '"four"', method="PUT", fields={"Content-Type": "application/json"})
+            await publish(
+                server, one, '{"v":3}', method="PUT", fields={"Content-Type": "application/json"}
+            )
+            await publish(
+                server, two, '"four"', method="PUT", fields={"Content-Type": "application/json"}
+            )
             await until(page, "seen.length == 5")
             assert json.dumps(await page.evaluate("seen")) == json.dumps(
                 [{"v": 1}, "two", {"v": 2}, "three", "four"]

@@ -18,6 +18,7 @@ from harness import (
     get,
     path,
     problem,
+    program,
     publish,
     put,
     request_bytes,
@@ -392,3 +393,23 @@ def test_without_the_parser_it_says_what_to_install(tmp_path: Path) -> None:
         [sys.executable, "-c", code], capture_output=True, timeout=20, check=False
     )
     assert b"ValueError: turbohtml is missing for --pages; install hexcast[pages]" in done.stderr
+
+
+async def test_over_http2(site: Site) -> None:
+    """The same over HTTP/2, with a file that is larger than what a client lets through at once."""
+    topic = unique()
+    await put(site, topic, "filled")
+    site.write("h2.html", page_of(topic))
+    data = bytes(range(256)) * 12_000
+    site.write("h2.bin", data)
+
+    async def curl(target: str, *options: str) -> bytes:
+        command = [program("curl"), "-sS", "--http2-prior-knowledge", *options, site.url + target]
+        done = await asyncio.to_thread(
+            subprocess.run, command, capture_output=True, timeout=20, check=True
+        )
+        return done.stdout
+
+    assert b">filled</p>" in await curl("/h2.html")
+    assert await curl("/h2.bin") == data
+    assert (await curl("/h2.bin", "-I")).startswith(b"HTTP/2 200")
