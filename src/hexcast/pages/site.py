@@ -159,7 +159,8 @@ class Site:
                     "%s shows more than %d topics: it is kept current by page refresh alone",
                     file.found.path, MAX_SELECTED,
                 )  # fmt: skip
-        self._templates.put(file.tag, template, len(file.data))
+        size = template.size if isinstance(template, Template) else len(file.data)
+        self._templates.put(file.tag, template, size)
         return template
 
     # Pages

@@ -27,7 +27,7 @@ __all__ = ["Fault", "Slot", "Template", "read_template"]
 MAX_SLOTS = 4096
 """Elements of one page that are filled in."""
 
-MAX_TRIALS, MAX_TRIED = 64, 2**23
+MAX_TRIALS, MAX_TRIED = 64, 2**22
 """How often, and over how many characters in all, a page that is not well-formed is tried."""
 
 _OPAQUE = frozenset((
@@ -40,6 +40,8 @@ _VOID = frozenset((
     "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source",
     "track", "wbr", "frame", "keygen", "basefont", "bgsound",
 ))  # fmt: skip
+
+_SLOT_BYTES = 512
 
 _MARKED = "[data-topic]"
 _MARK = "\N{OBJECT REPLACEMENT CHARACTER}hexcast"
@@ -86,6 +88,8 @@ class Template:
     refreshes: bool
     """Whether its author made it refresh itself."""
     faults: tuple[Fault, ...]
+    size: int
+    """About the bytes of memory that it takes."""
 
     def fill(self, show: Callable[[Slot], str | None], between: bytes) -> bytes:
         """The page, with what `show` gives for each slot; where that is None, the author's own."""
@@ -137,6 +141,7 @@ def read_template(source: bytes) -> Template:
             for element in document.select("meta[http-equiv]")
         ),
         tuple(sorted(faults, key=lambda fault: fault.line)),
+        len(source) + _SLOT_BYTES * len(slots),
     )
 
 
