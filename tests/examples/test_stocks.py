@@ -57,8 +57,7 @@ async def board(*options: str) -> AsyncIterator[Endpoint]:
             await program.wait()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1040, 390])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1040), ("dark", 390)])
 async def test_the_board_moves(scheme: str, width: int) -> None:
     async with (
         board("--rate", "100", "--seed", "1") as server,
@@ -102,7 +101,7 @@ async def test_the_board_without_javascript() -> None:
 
 
 def test_a_rate_that_is_none() -> None:
-    for rate in ("0", "-1", "nan", "x"):
+    for rate in ("0", "nan"):
         done = subprocess.run(
             [sys.executable, str(EXAMPLE / "feed.py"), "--rate", rate],
             capture_output=True, timeout=30, check=False,
