@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -28,6 +29,9 @@ from .ways.refresh import refresh
 from .ways.sse import sse
 from .ways.websocket import websocket
 
+if TYPE_CHECKING:
+    from .pages.site import Site
+
 __all__ = ["App"]
 
 TOPIC_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
@@ -48,10 +52,11 @@ _MAX_LISTED = 10_000
 
 
 class App:
-    """Plans requests for one server."""
+    """Plans requests for one server; `site` has what is beside its own addresses."""
 
-    def __init__(self, context: Context, access: Access) -> None:
+    def __init__(self, context: Context, access: Access, site: Site | None = None) -> None:
         self._context = context
+        self._site = site
         self._access = access
         self._base = context.settings.base_path
         self._metrics = MetricsPage(context.feeds, context.meters)
@@ -63,6 +68,8 @@ class App:
             f"/{browser.NAME}": partial(browser.module, base=self._base, hashed=False),
             f"/{browser.hashed_name()}": partial(browser.module, base=self._base, hashed=True),
         }
+        if site is not None:
+            self._pages.update(site.addresses)
 
     def plan(self, request: Request) -> Plan:
         """How a request is answered. Raises Problem where it is not for this server."""
@@ -89,10 +96,7 @@ class App:
         elif path == "/topics":
             plan = self._topics(request)
         else:
-            page = self._pages.get(path)
-            if page is None:
-                raise Problem(404, "there is nothing at this address; topics are under /topics/")
-            plan = self._page(request, page)
+            plan = self._beside(request, path)
         return plan
 
     # /topics/TOPIC and /topics/PATTERN
@@ -120,7 +124,7 @@ class App:
             ask = read_ask(request, Selector(()), one=False)
             if ask.way == "websocket":
                 return self._receive(request, Selector(()), one=False)
-            return _dynamic(self._listing)
+            return _dynamic(self._overview if ask.way == "refresh" else self._listing)
         if method == "POST":
             self._access.check_origin(request)
             if request.header("content-type").partition(";")[0].strip().lower() not in (
@@ -151,7 +155,11 @@ class App:
         ]
         return Response(
             200,
-            (("Content-Type", "application/json"), ("Cache-Control", "no-store")),
+            (
+                ("Content-Type", "application/json"),
+                ("Cache-Control", "no-store"),
+                ("Vary", "Accept"),
+            ),
             msgspec.json.encode({"topics": listed}) + b"\n",
         )
 
@@ -170,6 +178,23 @@ class App:
 
     # Beside the topics
 
+    def _beside(self, request: Request, path: str) -> Plan:
+        page, site = self._pages.get(path), self._site
+        if site is None or (page is not None and path != "/"):
+            if page is None:
+                raise Problem(404, "there is nothing at this address; topics are under /topics/")
+            return self._page(request, page)
+        if request.method not in ("GET", "HEAD"):
+            return self._options_or_refuse(request, PAGE_METHODS)
+
+        def serve(exchange: Exchange, body: bytes) -> None:
+            if page is not None and not site.has(path):
+                exchange.respond(page(exchange.request))
+            else:
+                site.serve(path, exchange)
+
+        return Plan(serve)
+
     def _page(self, request: Request, page: Callable[[Request], Response]) -> Plan:
         if request.method in ("GET", "HEAD"):
             return _dynamic(page)
@@ -187,11 +212,16 @@ class App:
                 f"Hexcast {__version__}. Topics: {self._base}/topics/TOPIC, "
                 f"all of them: {self._base}/topics\n"
             )
+        return self._overview(request)
+
+    def _overview(self, request: Request) -> Response:
+        """What is live, as a page."""
         return Response(
             200,
             (
                 ("Content-Type", "text/html; charset=utf-8"),
                 ("Cache-Control", "no-store"),
+                ("Vary", "Accept"),
                 ("Content-Security-Policy", PLAIN_POLICY),
                 ("X-Content-Type-Options", "nosniff"),
             ),

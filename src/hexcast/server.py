@@ -13,7 +13,7 @@ import string
 import sys
 import time
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .app import App
 from .feed import Feeds
@@ -30,6 +30,9 @@ from .meters import Meters
 from .settings import Settings
 from .value import Limits
 from .ways.context import Context
+
+if TYPE_CHECKING:
+    from .pages.site import Site
 
 __all__ = ["Server", "run"]
 
@@ -82,7 +85,7 @@ class Server:
             frozenset(o.lower().rstrip("/") for o in settings.allow_origin),
             any_host=not is_loopback(settings.host) and not settings.allow_host,
         )
-        app = App(self.context, access)
+        app = App(self.context, access, _site(self.context))
         self.tls = _tls(settings)
         self.service = Service(app.plan, meters, loop.time, time.time, secure=self.tls is not None)
         self._loop = loop
@@ -148,6 +151,17 @@ class Server:
         if self._timer is not None:
             self._timer.cancel()
         self.hub.log.close()
+
+
+def _site(context: Context) -> Site | None:
+    """The site to serve. Raises ValueError where it cannot be."""
+    if not context.settings.pages:
+        return None
+    try:
+        from .pages.site import Site
+    except ModuleNotFoundError as error:
+        raise ValueError(f"{error.name} is missing for --pages; install hexcast[pages]") from None
+    return Site(context.settings.pages, context)
 
 
 def _tls(settings: Settings) -> Tls | None:

@@ -61,3 +61,6 @@ class Settings:
 
     retry: float = 1.0
     """What SSE clients are told to wait before they reconnect."""
+
+    pages: str = ""
+    """Directory of a site of plain HTML to serve, its elements with data-topic kept current."""

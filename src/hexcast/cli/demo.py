@@ -39,7 +39,7 @@ def _announce(server: Server) -> None:
         "",
         f"  In a browser:        {topics}/{PREFIX}/cpu",
         f"  all of them:         {topics}/{PREFIX}/*",
-        f"  what is live:        {server.url}/",
+        f"  what is live:        {topics}",
         f"  Server-Sent Events:  curl -N '{topics}/{PREFIX}/cpu?way=sse'",
         f"  a value:             curl {topics}/{PREFIX}/memory",
         f"  notable changes:     hexcast sub {PREFIX}/events --url {server.url}",

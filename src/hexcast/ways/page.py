@@ -11,7 +11,7 @@ from urllib.parse import quote
 from ..media import utf8
 from ..record import Record
 
-__all__ = ["LIVE_POLICY", "PLAIN_POLICY", "topic_page", "topics_page"]
+__all__ = ["LIVE_POLICY", "PLAIN_POLICY", "message_page", "topic_page", "topics_page"]
 
 _STYLE = """
 :root{color-scheme:light dark;--ink:#1d2330;--soft:#5f6776;
@@ -151,3 +151,10 @@ def topics_page(topics: Sequence[tuple[str, str, str, float, int]], base: str) -
     )
     refresh = '<meta http-equiv="refresh" content="5">\n'
     return _document("Hexcast", refresh, f"<main>\n<h1>Hexcast: live topics</h1>\n{table}</main>\n")
+
+
+def message_page(title: str, text: str) -> bytes:
+    """A page that says one thing."""
+    return _document(
+        title, "", f"<main>\n<h1>{escape(title)}</h1>\n<p>{escape(text)}</p>\n</main>\n"
+    )
