@@ -94,6 +94,13 @@ def _settings(streams: int) -> Settings:
     )
 
 
+# Never changed, so all connections share them: a settings object takes five kilobytes.
+_OFFERED = _settings(MAX_STREAMS)
+# A client may not know the limit yet when it opens streams; beyond it a stream is refused (5.1.2),
+# for which the state machine would end the connection.
+_ENFORCED = _settings(_LAST_STREAM)
+
+
 class H2Connection(asyncio.Protocol):
     """A client's connection."""
 
@@ -137,11 +144,9 @@ class H2Connection(asyncio.Protocol):
         service.meters.connections += 1
         service.wheel.set(self, service.clock() + service.head)
         machine = self.machine
-        machine.local_settings = _settings(MAX_STREAMS)
+        machine.local_settings = _OFFERED
         machine.initiate_connection()
-        # A client may not know the limit yet when it opens streams; beyond it a stream is refused
-        # (5.1.2), for which the state machine would end the connection.
-        machine.local_settings = _settings(_LAST_STREAM)
+        machine.local_settings = _ENFORCED
         machine.increment_flow_control_window(CONNECTION_WINDOW - 65_535)
         self.flush()
 
