@@ -37,6 +37,7 @@ from h2.events import (
 )
 from h2.exceptions import NoAvailableStreamIDError, ProtocolError
 from h2.settings import SettingCodes, Settings
+from hpack import NeverIndexedHeaderTuple
 
 from ..problem import Problem
 from .exchange import Body, Response
@@ -460,7 +461,7 @@ class H2Connection(asyncio.Protocol):
                 (b":method", b"GET"),
                 (b":scheme", b"https" if self.service.secure else b"http"),
                 (b":authority", parent.authority),
-                (b":path", target.encode("ascii")),
+                NeverIndexedHeaderTuple(b":path", target.encode("ascii")),
             ],
         )
         machine.send_headers(id, fields(response.status, response.headers))
