@@ -232,7 +232,7 @@ class H2Exchange(Exchange):
             for thing in ahead:
                 self.push(thing.target, thing.response())
             return
-        links = [("Link", f"<{t.target}>; rel=preload; as={t.kind}") for t in ahead]
+        links = [("Link", f"<{t.target}>; rel=preload; as={t.kind}") for t in ahead if t.kind]
         self.connection.machine.send_headers(self.id, fields(103, tuple(links)))
         self.connection.flush()
 

@@ -7,6 +7,7 @@ from ..record import Record
 from .ask import Ask
 from .context import Context
 from .page import LIVE_POLICY, PLAIN_POLICY, topic_page
+from .page_script import send_ahead
 
 __all__ = ["refresh"]
 
@@ -17,7 +18,7 @@ def refresh(context: Context, ask: Ask, exchange: Exchange) -> None:
     """Answer with a page: plain where the way was named, live where `Accept` chose it."""
     hub, meter = context.hub, context.meters.ways["refresh"]
     meter.requests += 1
-    live = not ask.chosen
+    live, base = not ask.chosen, context.settings.base_path
     records, position = _newest(context, ask)
     tag = hub.id(max((r.seq for r in records), default=0))
     if not ask.one:
@@ -32,7 +33,13 @@ def refresh(context: Context, ask: Ask, exchange: Exchange) -> None:
     if records and (tag in ask.none_match or "*" in ask.none_match):
         exchange.respond(Response(304, tuple(headers)))
         return
-    body = topic_page(ask.selector.text, records, hub.id(position), live=live, every=ask.every)
+    if live and exchange.request.method == "GET" and not ask.none_match:
+        # Who has a page with a tag has its script too.
+        value = records[0] if ask.one and records else None
+        send_ahead(exchange, base, value)
+    body = topic_page(
+        ask.selector.text, records, hub.id(position), live=live, every=ask.every, base=base
+    )
     meter.deliveries += len(records)
     meter.sent += len(body)
     page: Headers = (
