@@ -21,6 +21,7 @@ import asyncio
 import logging
 import struct
 from collections import deque
+from contextlib import suppress
 from typing import cast
 
 from h2.config import H2Configuration
@@ -35,7 +36,7 @@ from h2.events import (
     StreamReset,
     WindowUpdated,
 )
-from h2.exceptions import NoAvailableStreamIDError, ProtocolError
+from h2.exceptions import NoAvailableStreamIDError, ProtocolError, StreamClosedError
 from h2.settings import SettingCodes, Settings
 from hpack import NeverIndexedHeaderTuple
 
@@ -163,17 +164,19 @@ class H2Connection(asyncio.Protocol):
             guard.earn(self.sent)
             self.sent = 0
             data = guard.feed(data, service.clock(), self.streams)
-            events = self.machine.receive_data(data)
-            self.flush()
-            self._take(events)
+            try:
+                events = self.machine.receive_data(data)
+            except ProtocolError as error:
+                # The state machine has said GOAWAY with the code of the rule that was broken.
+                self.flush()
+                _log.debug("HTTP/2 connection ended: %s", error)
+                self._end()
+                self._linger()
+            else:
+                self.flush()
+                self._take(events)
         except Abuse as abuse:
             self._fail(abuse.code, str(abuse))
-        except ProtocolError as error:
-            # The state machine has said GOAWAY with the code of the rule that was broken.
-            self.flush()
-            _log.debug("HTTP/2 connection ended: %s", error)
-            self._end()
-            self._linger()
         except Exception:  # noqa: BLE001  # a fault in reading must not reach other clients
             _log.exception("an HTTP/2 connection failed")
             self._fail(ErrorCodes.INTERNAL_ERROR, "")
@@ -489,7 +492,8 @@ class H2Connection(asyncio.Protocol):
             return
         if not exchange.complete:
             # 8.1: the answer does not need the rest of the request.
-            self.machine.reset_stream(exchange.id, ErrorCodes.NO_ERROR)
+            with suppress(StreamClosedError):  # its end has come, and is yet to be worked through
+                self.machine.reset_stream(exchange.id, ErrorCodes.NO_ERROR)
             self.flush()
         if not self.streams:
             self._close_if_done()
