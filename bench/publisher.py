@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import threading
 import time
 from collections import Counter
@@ -55,10 +56,14 @@ class _Answers:
 class Publisher:
     """One connection to a server. Every answer must be a success; anything else is a BenchError."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, *, secure: bool = False) -> None:
         self._host = f"127.0.0.1:{port}"
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if secure:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            self._socket = context.wrap_socket(self._socket)
         self._answers = _Answers()
 
     def request(self, verb: str, path: str, body: bytes) -> bytes:

@@ -18,7 +18,7 @@ from .http.request import Request
 from .metrics import MetricsPage
 from .problem import Problem
 from .topics import Selector, is_pattern
-from .ways import browser
+from .ways import browser, page_script
 from .ways.ask import Ask, read_ask
 from .ways.context import Context
 from .ways.long_poll import LongPoll
@@ -65,6 +65,7 @@ class App:
             "/healthz": self._healthz,
             "/readyz": self._readyz,
             "/metrics": self._metrics_page,
+            page_script.PATH: lambda request: page_script.script(),
             f"/{browser.NAME}": partial(browser.module, base=self._base, hashed=False),
             f"/{browser.hashed_name()}": partial(browser.module, base=self._base, hashed=True),
         }

@@ -22,7 +22,7 @@ from .http.access import Access, is_loopback
 from .http.opening import Opening
 from .http.service import Service
 from .http.tls import Tls, dev_certificate
-from .http.tls_listener import TlsListener
+from .http.tls_transport import TlsTransport
 from .hub import Hub
 from .log.base import Log
 from .log.memory import MemoryLog
@@ -89,7 +89,7 @@ class Server:
         self.tls = _tls(settings)
         self.service = Service(app.plan, meters, loop.time, time.time, secure=self.tls is not None)
         self._loop = loop
-        self._listeners: list[asyncio.Server | TlsListener] = []
+        self._listeners: list[asyncio.Server] = []
         self._timer: asyncio.TimerHandle | None = None
         self._sweep_at = loop.time() + SWEEP_SECONDS
 
@@ -112,15 +112,16 @@ class Server:
         """Listen. Raises OSError where the address cannot be bound."""
         for listener in await _listen(self.settings.host, self.settings.port):
             self.port = listener.getsockname()[1]
-            if self.tls is not None:
-                self._listeners.append(TlsListener(self.service, listener, self.tls.context))
-            else:
-                self._listeners.append(
-                    await self._loop.create_server(
-                        lambda: Opening(self.service), sock=listener, backlog=BACKLOG
-                    )
-                )
+            self._listeners.append(
+                await self._loop.create_server(self._connection, sock=listener, backlog=BACKLOG)
+            )
         self._turn()
+
+    def _connection(self) -> asyncio.Protocol:
+        """What a new client is met with."""
+        if self.tls is None:
+            return Opening(self.service)
+        return TlsTransport(self.service, self.tls.context)
 
     def _turn(self) -> None:
         """Drive the timers of all connections."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import NamedTuple
+from urllib.parse import quote as percent
 
 from ..deltas import Change
 from ..http.exchange import Exchange, Headers, Response
@@ -18,6 +19,8 @@ __all__ = [
     "batch_response",
     "gather",
     "poll",
+    "record_json_response",
+    "record_path",
     "record_response",
     "single_record",
     "value_responses",
@@ -79,6 +82,11 @@ def value_responses(context: Context, ask: Ask, record: Record) -> tuple[Respons
         head = (("Content-Type", record.type), *common, *PAYLOAD_HEADERS)
         body = record.data
     return context.remember(key, (Response(200, head, body), Response(304, tuple(common))))
+
+
+def record_path(base: str, record: Record) -> str:
+    """Where a record is to be had for good."""
+    return f"{base}/topics/{percent(record.topic)}?id={record.id}"
 
 
 def record_response(record: Record) -> Response:

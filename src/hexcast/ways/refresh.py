@@ -7,6 +7,7 @@ from ..record import Record
 from .ask import Ask
 from .context import Context
 from .page import LIVE_POLICY, PLAIN_POLICY, topic_page
+from .page_script import send_ahead
 
 __all__ = ["refresh"]
 
@@ -19,7 +20,7 @@ def refresh(context: Context, ask: Ask, exchange: Exchange) -> None:
     """Answer with a page: plain where the way was named, live where `Accept` chose it."""
     hub, meter = context.hub, context.meters.ways["refresh"]
     meter.requests += 1
-    live = not ask.chosen
+    live, base = not ask.chosen, context.settings.base_path
     newest = _newest(context, ask)
     records = _shown(newest)
     tag = hub.id(max((r.seq for r in newest), default=0))
@@ -35,8 +36,12 @@ def refresh(context: Context, ask: Ask, exchange: Exchange) -> None:
     if records and (tag in ask.none_match or "*" in ask.none_match):
         exchange.respond(Response(304, tuple(headers)))
         return
+    if live and exchange.request.method == "GET" and not ask.none_match:
+        # Who has a page with a tag has its script too.
+        value = records[0] if ask.one and records else None
+        send_ahead(exchange, base, value)
     body = topic_page(
-        ask.selector.text, records, hub.id(hub.head), live=live, every=ask.every,
+        ask.selector.text, records, hub.id(hub.head), live=live, every=ask.every, base=base,
         left_out=len(newest) - len(records),
     )  # fmt: skip
     meter.deliveries += len(records)
