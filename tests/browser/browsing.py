@@ -93,6 +93,8 @@ class Proxy(Endpoint):
         self.site = site
         self.refuse_websocket = False
         self.closed = False  # take no connections
+        self.flows = asyncio.Event()  # while it is not set, no byte passes to the browser
+        self.flows.set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
@@ -116,14 +118,12 @@ class Proxy(Endpoint):
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
-        try:
+        # A connection that is cut, by the test or at either end, is what this proxy is for.
+        with suppress(OSError, asyncio.CancelledError, asyncio.IncompleteReadError):
             if not self.closed:
                 await self._relay(reader, writer)
-        except (OSError, asyncio.CancelledError, asyncio.IncompleteReadError):
-            pass  # noqa: S110 (cut, by the test or by either end: what this proxy is for)
-        finally:
-            self._tasks.discard(task)
-            writer.transport.abort()
+        self._tasks.discard(task)
+        writer.transport.abort()
 
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
@@ -138,15 +138,13 @@ class Proxy(Endpoint):
         if b"upgrade: websocket" not in head.lower():
             head = head.replace(b"Connection: keep-alive", b"Connection: close")
         head = head.replace(self.authority.encode(), self.upstream.authority.encode())
-        up_reader, up_writer = await asyncio.open_connection(
-            self.upstream.host, self.upstream.port
-        )
+        up_reader, up_writer = await asyncio.open_connection(self.upstream.host, self.upstream.port)
         try:
             up_writer.write(head)
             done, pending = await asyncio.wait(
                 [
-                    asyncio.ensure_future(self._pump(reader, up_writer)),
-                    asyncio.ensure_future(self._pump(up_reader, writer)),
+                    asyncio.ensure_future(self._pump(reader, up_writer, upstream=False)),
+                    asyncio.ensure_future(self._pump(up_reader, writer, upstream=True)),
                 ],
                 return_when=asyncio.FIRST_COMPLETED,
             )
@@ -157,7 +155,7 @@ class Proxy(Endpoint):
             up_writer.transport.abort()
 
     async def _file(self, path: Path, writer: asyncio.StreamWriter) -> None:
-        content = path.read_bytes()
+        content = await asyncio.to_thread(path.read_bytes)
         kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
         writer.write(
             b"HTTP/1.1 200 OK\r\nContent-Type: %b; charset=utf-8\r\nConnection: close\r\n"
@@ -167,8 +165,12 @@ class Proxy(Endpoint):
         writer.close()
         await writer.wait_closed()  # not before all of it has gone
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, upstream: bool
+    ) -> None:
         while data := await reader.read(65536):
+            if upstream:
+                await self.flows.wait()
             writer.write(data)
             with suppress(ConnectionError):
                 await writer.drain()

@@ -11,7 +11,6 @@ import pytest
 import pytest_asyncio
 
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1])]
-pytest.register_assert_rewrite("browsing")
 
 from browsing import chromium
 from harness import Server

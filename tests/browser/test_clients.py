@@ -53,9 +53,12 @@ async def opened(browser: Browser, front: Proxy, name: str) -> AsyncIterator[Pag
 async def lines(page: Page, wanted: list[str]) -> None:
     """The list shows exactly these."""
     await until(page, f"document.querySelectorAll('#lines li').length >= {len(wanted)}")
-    assert await page.evaluate(
-        "[...document.querySelectorAll('#lines li')].map((line) => line.textContent)"
-    ) == wanted
+    assert (
+        await page.evaluate(
+            "[...document.querySelectorAll('#lines li')].map((line) => line.textContent)"
+        )
+        == wanted
+    )
 
 
 async def through_a_cut(
@@ -96,7 +99,9 @@ async def test_websocket(browser: Browser, front: Proxy) -> None:
         await until(page, "socket.readyState == 1")
         await page.fill("input", "from the page")
         await page.click("button")
-        await until(page, "document.querySelector('#lines li:last-child').textContent == 'from the page'")
+        await until(
+            page, "document.querySelector('#lines li:last-child').textContent == 'from the page'"
+        )
 
 
 async def test_htmx(browser: Browser, front: Proxy) -> None:
@@ -116,7 +121,9 @@ async def test_turbo_streams(browser: Browser, front: Proxy) -> None:
     async with opened(browser, front, "turbo.html") as page:
         line = '<turbo-stream action="append" target="lines"><template><li>%s</li></template></turbo-stream>'
         await through_a_cut(page, front, "demo/turbo", line, HTML)
-        change = '<turbo-stream action="update" target="price"><template>42</template></turbo-stream>'
+        change = (
+            '<turbo-stream action="update" target="price"><template>42</template></turbo-stream>'
+        )
         await publish(front.upstream, "demo/turbo", change, fields=HTML)
         await until(page, "document.getElementById('price').textContent == '42'")
 
@@ -128,7 +135,11 @@ async def test_datastar(browser: Browser, front: Proxy) -> None:
             "?event=datastar-merge-fragments",
         )  # fmt: skip
         await publish(
-            front.upstream, "demo/datastar", "signals {price: 42}", fields=TEXT, query="?event=datastar-merge-signals"
+            front.upstream,
+            "demo/datastar",
+            "signals {price: 42}",
+            fields=TEXT,
+            query="?event=datastar-merge-signals",
         )
         await until(page, "document.getElementById('price').textContent == '42'")
 
