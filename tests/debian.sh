@@ -5,6 +5,7 @@ missing=""
 command -v nginx >/dev/null || missing="$missing nginx-light"
 command -v curl >/dev/null || missing="$missing curl"
 command -v chromium >/dev/null || missing="$missing chromium"
+command -v nghttp >/dev/null && command -v h2load >/dev/null || missing="$missing nghttp2-client"
 command -v node >/dev/null || missing="$missing nodejs"
 command -v npm >/dev/null || missing="$missing npm"
 [ -n "$missing" ] || exit 0
