@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 from browsing import Proxy, follow, page_of, pages, until
-from harness import Endpoint, Server, ask, path, publish, unique
+from harness import Endpoint, Server, ask, path, publish, seeded, unique
 from nginx import nginx
 from playwright.async_api import Browser
+
+JSON = {"Content-Type": "application/json"}
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
@@ -20,7 +22,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 async def say(server: Endpoint, topic: str, first: int, last: int) -> None:
     """Publish numbers in order."""
     for n in range(first, last + 1):
-        await publish(server, topic, str(n), fields={"Content-Type": "application/json"})
+        await publish(server, topic, str(n), fields=JSON)
 
 
 @asynccontextmanager
@@ -48,13 +50,13 @@ async def test_a_client_that_is_cut(server: Server, browser: Browser, way: str) 
         await follow(page, proxy, path(topic), ways=[way], every=150, backoff=100)
         await until(page, "live.state == 'live'")
         await say(server, topic, 1, 20)
-        for n in range(20, 80, 20):
+        for n in range(20, 60, 20):
             await until(page, f"seen.length >= {n - 10}")
             async with saying(server, topic, n + 1, n + 20):
                 proxy.closed = True
                 await proxy.cut()
                 proxy.closed = False
-        await exactly(page, 80)
+        await exactly(page, 60)
         await until(page, "live.state == 'live'")
         assert await page.evaluate("ways") == [way]
 
@@ -198,6 +200,49 @@ async def test_a_reader_that_is_slow(server: Server, browser: Browser) -> None:
         assert await page.evaluate("most") <= 60, "more was buffered than may be"
 
 
+async def test_whatever_the_network_does(server: Server, browser: Browser) -> None:
+    """Cuts, refusals and silences at random: each record once, in order, and the newest state."""
+    chance = seeded("test_whatever_the_network_does")
+    stream, state = unique("stream"), unique("state")
+    number = 300
+
+    async def publishing() -> None:
+        for n in range(1, number + 1):
+            await publish(server, stream, str(n), fields=JSON)
+            value = json.dumps({"n": n} | {f"member-{m}": m for m in range(20)})
+            await publish(server, state, value, method="PUT", fields=JSON)
+            await asyncio.sleep(0.01)
+
+    async with Proxy(server) as proxy, page_of(browser) as page:
+        url = f"/topics?topic={stream}&topic={state}"
+        await follow(page, proxy, url, patience=500, silence=900, climb=300, backoff=80, every=60)
+        await page.evaluate(
+            "(state) => { window.states = []; live.addEventListener('record',"
+            " ({detail}) => detail.topic == state && states.push(detail.data)) }",
+            state,
+        )
+        await until(page, "live.state == 'live'")
+        task = asyncio.create_task(publishing())
+        while not task.done():
+            proxy.refuse_websocket = chance.random() < 0.4
+            what = chance.choice(["cut", "silence", "close", "wait"])
+            if what == "silence":
+                proxy.flows.clear()
+            proxy.closed = what == "close"
+            if what in ("cut", "close"):
+                await proxy.cut()
+            await asyncio.wait([task], timeout=chance.uniform(0.05, 1.2))
+            proxy.flows.set()
+            proxy.closed = False
+        await task
+        await until(page, f"states.at(-1)?.n == {number}")
+        await until(page, f"seen.filter(Number.isInteger).length >= {number}")
+        assert await page.evaluate("seen.filter(Number.isInteger)") == list(range(1, number + 1))
+        states = [value["n"] for value in await page.evaluate("states")]
+        assert states == sorted(set(states))
+        assert not await page.evaluate("told.filter(([type]) => type == 'gap' || type == 'thrown')")
+
+
 @pytest.mark.parametrize("ways", [None, ["sse", "long-poll", "poll"]])
 async def test_six_tabs(server: Server, browser: Browser, ways: list[str] | None) -> None:
     """Over HTTP/1.1 six streams would take all the connections that a browser has for a host."""
@@ -220,33 +265,21 @@ async def test_six_tabs(server: Server, browser: Browser, ways: list[str] | None
 async def test_topics_are_added_and_dropped(server: Server, browser: Browser) -> None:
     for way in ("websocket", "sse", "long-poll"):
         one, two = unique("one"), unique("two")
-        await publish(
-            server, one, '{"v":1}', method="PUT", fields={"Content-Type": "application/json"}
-        )
-        await publish(
-            server, two, '"two"', method="PUT", fields={"Content-Type": "application/json"}
-        )
+        await publish(server, one, '{"v":1}', method="PUT", fields=JSON)
+        await publish(server, two, '"two"', method="PUT", fields=JSON)
         async with page_of(browser) as page:
             await follow(page, server, path(one), ways=[way])
             await until(page, "seen.length == 1")
             await page.evaluate("(topic) => live.add(topic)", two)
             await until(page, "seen.length == 2")
             assert await page.evaluate("(topic) => live.get(topic)", two) == "two"
-            await publish(
-                server, one, '{"v":2}', method="PUT", fields={"Content-Type": "application/json"}
-            )
-            await publish(
-                server, two, '"three"', method="PUT", fields={"Content-Type": "application/json"}
-            )
+            await publish(server, one, '{"v":2}', method="PUT", fields=JSON)
+            await publish(server, two, '"three"', method="PUT", fields=JSON)
             await until(page, "seen.length == 4")
             await page.evaluate("(topic) => live.drop(topic)", one)
             await until(page, "live.state == 'live'")
-            await publish(
-                server, one, '{"v":3}', method="PUT", fields={"Content-Type": "application/json"}
-            )
-            await publish(
-                server, two, '"four"', method="PUT", fields={"Content-Type": "application/json"}
-            )
+            await publish(server, one, '{"v":3}', method="PUT", fields=JSON)
+            await publish(server, two, '"four"', method="PUT", fields=JSON)
             await until(page, "seen.length == 5")
             assert json.dumps(await page.evaluate("seen")) == json.dumps(
                 [{"v": 1}, "two", {"v": 2}, "three", "four"]
