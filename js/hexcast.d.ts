@@ -132,6 +132,9 @@ export class Hexcast extends EventTarget {
   addEventListener<K extends keyof HexcastEvents>(
     type: K, listener: (event: HexcastEvents[K]) => void, options?: boolean | AddEventListenerOptions,
   ): void;
+  addEventListener(
+    type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | AddEventListenerOptions,
+  ): void;
 }
 
 export interface BindOptions extends Options {

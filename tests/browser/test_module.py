@@ -68,6 +68,15 @@ def test_the_tests_of_its_pure_parts() -> None:
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
+def test_the_types() -> None:
+    install(ROOT / "js")
+    ran = subprocess.run(
+        [program("npm"), "run", "--silent", "types"],
+        cwd=ROOT / "js", timeout=100, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
 def test_the_versions_are_the_same() -> None:
     import hexcast
 
