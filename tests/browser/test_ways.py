@@ -204,7 +204,7 @@ async def test_whatever_the_network_does(server: Server, browser: Browser) -> No
     """Cuts, refusals and silences at random: each record once, in order, and the newest state."""
     chance = seeded("test_whatever_the_network_does")
     stream, state = unique("stream"), unique("state")
-    number = 300
+    number = 150
 
     async def publishing() -> None:
         for n in range(1, number + 1):
