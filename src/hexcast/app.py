@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import msgspec
@@ -136,7 +137,8 @@ class App:
         ask = read_ask(request, selector, one=one)
         context = self._context
         id = request.first("id")
-        if one and id and ask.way in ("poll", "refresh"):
+        if one and id:
+            ask = replace(ask, way="poll")  # however it was asked for: it will never change
             return _plan_way(ask, partial(single_record, context, ask, id))
         if ask.way == "websocket":
             self._access.check_origin(request)

@@ -68,12 +68,13 @@ class Access:
 
     def foreign(self, request: Request) -> bool:
         """Whether a request comes from a page that is neither ours nor allowed."""
-        origin = request.headers.get("origin")
-        if origin is None:
-            return request.header("sec-fetch-site").lower() == "cross-site"
-        origin = origin.lower()
-        if origin in self.origins:
+        origin = request.header("origin").lower()
+        if origin and origin in self.origins:
             return False
+        if request.header("sec-fetch-site").lower() == "cross-site":
+            return True
+        if not origin:
+            return "origin" in request.headers
         scheme = "https" if request.secure else "http"
         return origin != f"{scheme}://{request.header('host').lower()}"
 

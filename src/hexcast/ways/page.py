@@ -85,12 +85,19 @@ def _document(title: str, head: str, body: str) -> bytes:
 
 
 def topic_page(
-    names: Sequence[str], records: Sequence[Record], cursor: str, *, live: bool, every: int
+    names: Sequence[str],
+    records: Sequence[Record],
+    cursor: str,
+    *,
+    live: bool,
+    every: int,
+    left_out: int = 0,
 ) -> bytes:
     """The page of one topic (`names` has it alone and no pattern), or of several.
 
     `live` pages keep themselves current by script, and by refreshing every `every` seconds where
-    there is none; the others leave that to the `Refresh` header.
+    there is none; the others leave that to the `Refresh` header. `left_out` is the number of topics
+    that the page does not show.
     """
     head = f'<noscript><meta http-equiv="refresh" content="{every}"></noscript>\n' if live else ""
     one = len(names) == 1 and "*" not in names[0]
@@ -112,6 +119,8 @@ def topic_page(
     status = "Connecting." if live else f"Refreshes every {every} s."
     if not records:
         status += " Nothing is published here yet."
+    if left_out:
+        status += f" {left_out} more topics, which changed before these, are not shown."
     body = (
         f'<main data-cursor="{cursor}">\n<h1>{escape(", ".join(names))}</h1>\n{"".join(parts)}'
         f'</main>\n<p id="status">{status}</p>\n'

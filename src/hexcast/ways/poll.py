@@ -155,7 +155,7 @@ def gather(context: Context, ask: Ask, horizon: int = MAX_SEQ) -> Batch:
     gap = start.gap
     if gap is None and start.fresh is None:
         gap = hub.gap(ask.selector, start.cursor, hub.id(start.cursor), start.told)
-    scanned = hub.history.scan(
+    scanned = hub.history.search(
         ask.selector, start.cursor, start.horizon, fresh=start.fresh, limit=ask.limit,
         size=BATCH_BYTES,
     )  # fmt: skip
@@ -165,7 +165,7 @@ def gather(context: Context, ask: Ask, horizon: int = MAX_SEQ) -> Batch:
         rest = hub.history.scan(ask.selector, position, start.horizon, fresh=start.fresh, limit=1)
         if not rest.records:
             position = rest.position
-    end = ended(context, ask, position)
+    end = ended(context, ask.selector.single, position)
     meter = context.meters.ways[ask.way]
     meter.deliveries += len(records)
     meter.folds += scanned.folded
@@ -205,13 +205,15 @@ def batch_headers(ask: Ask, cursor: str) -> Headers:
     )  # fmt: skip
 
 
-def ended(context: Context, ask: Ask, position: int) -> bool:
+def ended(context: Context, single: str, position: int) -> bool:
     """Whether a client at a place has had the last, for now, of the one topic it asked for."""
-    topic = context.hub.topics.get(ask.selector.single)
+    topic = context.hub.topics.get(single)
     last = None if topic is None else topic.newest
     return last is not None and last.end and position >= last.seq
 
 
 def has_ended(context: Context, ask: Ask, start: Start) -> bool:
     """Whether a client comes back with a cursor to a topic that has ended by then."""
-    return bool(start.given) and start.gap is None and ended(context, ask, start.cursor)
+    if not start.given or start.gap is not None:
+        return False
+    return ended(context, ask.selector.single, start.cursor)

@@ -11,6 +11,8 @@ from .page import LIVE_POLICY, PLAIN_POLICY, topic_page
 __all__ = ["refresh"]
 
 MAX_TOPICS = 1000
+MAX_BYTES = 2**20
+"""What a page shows of several topics at most, the newest first; what is left out it says."""
 
 
 def refresh(context: Context, ask: Ask, exchange: Exchange) -> None:
@@ -18,10 +20,11 @@ def refresh(context: Context, ask: Ask, exchange: Exchange) -> None:
     hub, meter = context.hub, context.meters.ways["refresh"]
     meter.requests += 1
     live = not ask.chosen
-    records, position = _newest(context, ask)
-    tag = hub.id(max((r.seq for r in records), default=0))
+    newest = _newest(context, ask)
+    records = _shown(newest)
+    tag = hub.id(max((r.seq for r in newest), default=0))
     if not ask.one:
-        tag += f"+{len(records)}"  # a delete leaves the others' ids as they were
+        tag += f"+{len(newest)}"  # a delete leaves the others' ids as they were
     headers: list[tuple[str, str]] = [("Cache-Control", "no-cache"), ("Hexcast-Way", "refresh")]
     if records:
         headers.append(("ETag", f'W/"{tag}"'))
@@ -32,7 +35,10 @@ def refresh(context: Context, ask: Ask, exchange: Exchange) -> None:
     if records and (tag in ask.none_match or "*" in ask.none_match):
         exchange.respond(Response(304, tuple(headers)))
         return
-    body = topic_page(ask.selector.text, records, hub.id(position), live=live, every=ask.every)
+    body = topic_page(
+        ask.selector.text, records, hub.id(hub.head), live=live, every=ask.every,
+        left_out=len(newest) - len(records),
+    )  # fmt: skip
     meter.deliveries += len(records)
     meter.sent += len(body)
     page: Headers = (
@@ -43,12 +49,22 @@ def refresh(context: Context, ask: Ask, exchange: Exchange) -> None:
     exchange.respond(Response(200 if records or not ask.one else 404, (*page, *headers), body))
 
 
-def _newest(context: Context, ask: Ask) -> tuple[list[Record], int]:
-    """Each selected topic's newest record, as many as a page shows, and the place they are from."""
-    hub = context.hub
-    if ask.one:
-        topic = hub.topics.get(ask.selector.single)
-        value = None if topic is None else topic.value
-        return ([] if value is None else [value]), hub.head
-    scanned = hub.history.scan(ask.selector, 0, hub.head, fresh=1, limit=MAX_TOPICS, size=2**20)
-    return scanned.records, scanned.position
+def _newest(context: Context, ask: Ask) -> list[Record]:
+    """Each selected topic's newest record."""
+    if not ask.one:
+        return context.hub.history.newest(ask.selector)
+    topic = context.hub.topics.get(ask.selector.single)
+    value = None if topic is None else topic.value
+    return [] if value is None else [value]
+
+
+def _shown(newest: list[Record]) -> list[Record]:
+    """As many of the newest as a page takes, at least one."""
+    shown: list[Record] = []
+    size = 0
+    for record in reversed(newest[-MAX_TOPICS:]):
+        size += len(record.data)
+        if shown and size > MAX_BYTES:
+            break
+        shown.append(record)
+    return shown[::-1]

@@ -115,7 +115,10 @@ def sse(context: Context, ask: Ask, exchange: Exchange) -> None:
     if start.gap is not None:
         meter.gaps += 1
         preface.append(form.gap(start.gap))
-    preface.append(step.chunk if step.records else step.chunk + form.cursor(hub.id(step.position)))
+    preface.append(step.chunk)
+    if not step.records:
+        preface.append(form.cursor(hub.id(step.position)))
+        subscriber.told_position = step.position
     exchange.owner = stream
     exchange.wake(HEARTBEAT_SECONDS)
     write(b"".join(preface))

@@ -118,7 +118,7 @@ def _handshake(request: Request) -> Headers:
     if request.method != "GET":
         raise Problem(405, "a WebSocket is opened with GET", allow="GET")
     if request.header("sec-websocket-version") != "13":
-        raise Problem(400, "only WebSocket version 13 is spoken here")
+        raise Problem(400, "only WebSocket version 13 is spoken here", websocket_version="13")
     if request.version == "2":
         return ()
     key = request.header("sec-websocket-key")
@@ -222,6 +222,8 @@ class Session:
         self.exchange.wake(CLOSE_SECONDS)
 
     def ended(self) -> None:
+        if self.conversation is not None and self.conversation.goes_on():
+            return
         self.close(CloseCode.NORMAL_CLOSURE, "the topic has ended")
 
     def replayed(self) -> None:
