@@ -69,8 +69,11 @@ def digest(dictionary: bytes) -> bytes:
     return sha256(dictionary).digest()
 
 
-def code(coding: str, body: bytes, dictionary: bytes = b"") -> bytes | None:
-    """A body as `gzip`, `zstd`, or `dcz` with a dictionary; None where it gets no smaller."""
+def code(coding: str, body: bytes, dictionary: bytes = b"", *, must: bool = False) -> bytes | None:
+    """A body as `gzip`, `zstd`, or `dcz` with a dictionary.
+
+    None where it gets no smaller, unless it `must` be coded, or is too large.
+    """
     if len(body) + len(dictionary) > BODY_LIMIT:
         return None
     large = len(body) > _LARGE
@@ -82,7 +85,7 @@ def code(coding: str, body: bytes, dictionary: bytes = b"") -> bytes | None:
         coded = _dcz(body, dictionary)
     else:
         raise ValueError(f"there is no coding {coding!r}")
-    return coded if len(coded) < len(body) else None
+    return coded if must or len(coded) < len(body) else None
 
 
 def _dcz(body: bytes, dictionary: bytes) -> bytes:

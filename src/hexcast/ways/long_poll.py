@@ -14,7 +14,7 @@ from ..record import Record
 from .ask import Ask
 from .context import Context
 from .encode import batch_json
-from .poll import batch_headers, batch_response, gather, newest, value_responses
+from .poll import batch_answer, batch_response, gather, newest, value_responses
 
 __all__ = ["LongPoll"]
 
@@ -129,7 +129,7 @@ class Held:
         if self.ask.cursor_given or not self.ask.one:
             position = self.context.hub.id(self.feed.position)
             body = batch_json((), position, None, more=False, end=False)
-            return Response(200, batch_headers(self.ask, position), body)
+            return batch_answer(self.ask, position, body)
         return _unchanged(self.context, self.ask, newest(self.context, self.ask))
 
     def drain(self) -> None:
@@ -159,7 +159,7 @@ class BatchForm(AnswerForm):
     way = "long-poll"
 
     def __init__(self, context: Context, ask: Ask) -> None:
-        super().__init__((ask.limit, ask.vary, ask.selector.single))
+        super().__init__((ask.limit, ask.vary, ask.coding, ask.selector.single))
         self._context = context
         self._ask = ask
 
@@ -175,7 +175,7 @@ class BatchForm(AnswerForm):
         if end:
             position, more = records[-1].seq, False
         body = batch_json(records, hub.id(position), None, more=more, end=end, changes=changes)
-        return Response(200, batch_headers(ask, hub.id(records[0].seq - 1)), body)
+        return batch_answer(ask, hub.id(records[0].seq - 1), body)
 
 
 class ValueForm(AnswerForm):
@@ -184,7 +184,7 @@ class ValueForm(AnswerForm):
     way = "long-poll"
 
     def __init__(self, context: Context, ask: Ask) -> None:
-        super().__init__((ask.format, ask.vary))
+        super().__init__((*ask.shape, ask.dictionary))
         self._context = context
         self._ask = ask
 
