@@ -8,7 +8,7 @@ for everyone, whenever they have joined:
   begin and end at a byte and refer to nothing before them. Members in a row would be as legal, but
   browsers stop reading after the first. The member's header is sent to each client first, and its
   end is not: the CRC over all that one client was sent would be work for each client and record.
-  Browsers, curl and the usual libraries take the end of the body for the end of the member.
+  Chromium, curl, httpx and aiohttp take the end of the body for the end of the member.
 """
 
 from __future__ import annotations

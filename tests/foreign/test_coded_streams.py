@@ -17,7 +17,7 @@ import aiohttp
 import httpx
 import pytest
 import websockets
-from harness import Conn, Server, deadline, path, publish, put, request_bytes, unique
+from harness import Server, ask, deadline, path, publish, put, unique
 from playwright.async_api import Page
 from wire import SseParser
 
@@ -34,11 +34,10 @@ def payload(n: int) -> str:
 
 async def feed(server: Server, topic: str, first: int, count: int) -> None:
     """Publish records so that several are flushed at once."""
-    async with await Conn.open(server) as conn:
-        for n in range(first, first + count):
-            conn.write(request_bytes(server, "POST", path(topic), {}, payload(n).encode()))
-        for _ in range(count):
-            assert (await conn.answer("POST")).status == 201
+    lines = [json.dumps({"topic": topic, "data": payload(n)}) for n in range(first, first + count)]
+    fields = {"Content-Type": "application/x-ndjson"}
+    answer = await ask(server, "POST", "/topics?ack=last", fields, "\n".join(lines))
+    assert answer.json()["published"] == count
 
 
 class Reader:
@@ -73,7 +72,7 @@ async def by_httpx(url: str, coding: str) -> AsyncIterator[Reader]:
         httpx.AsyncClient(trust_env=False) as client,
         client.stream("GET", url, headers=headers, timeout=20) as response,
     ):
-        assert response.headers["content-encoding"] == coding
+        assert response.headers["content-encoding"] == coding.partition(",")[0]
         yield Reader(response.aiter_bytes())
 
 
@@ -101,8 +100,13 @@ async def by_curl(url: str, coding: str) -> AsyncIterator[Reader]:
         yield Reader(pieces(out))
 
 
-@pytest.mark.parametrize("coding", CODINGS)
-@pytest.mark.parametrize("client", [by_httpx, by_aiohttp, by_curl])
+@pytest.mark.parametrize(
+    ("client", "coding"),
+    [
+        (by_httpx, "gzip"), (by_aiohttp, "gzip"), (by_curl, "gzip"), (by_aiohttp, "zstd"),
+        (by_curl, "zstd"),
+    ],
+)  # fmt: skip
 async def test_event_streams(server: Server, client: Any, coding: str) -> None:
     topic = unique("coded")
     url = f"{server.url}{path(topic)}"
@@ -139,6 +143,14 @@ async def test_curl_has_no_complaint_at_the_end(server: Server) -> None:
         assert b"data: over" in out
 
 
+async def test_who_takes_all_codings_gets_the_one_that_all_can_read(server: Server) -> None:
+    """httpx reads one zstd frame of many, and yet names zstd among those that it accepts."""
+    topic = unique("coded")
+    await feed(server, topic, 0, 3)
+    async with by_httpx(f"{server.url}{path(topic)}?since=earliest", "gzip, zstd") as reader:
+        await reader.until(payload(2))
+
+
 # --- Chromium -------------------------------------------------------------------------------------
 
 
@@ -164,8 +176,8 @@ async def test_eventsource_in_chromium(server: Server, coding: str) -> None:
     await feed(server, topic, 0, 4)
     async with chromium() as browser, page_of(browser) as page:
         await page.goto(f"{server.url}/healthz")
-        if coding == "gzip":
-            await page.set_extra_http_headers({"Accept-Encoding": "gzip"})
+        if coding == "zstd":
+            await page.set_extra_http_headers({"Accept-Encoding": "zstd"})
         codings = await codings_of(page, topic)
         url = f"{server.url}{path(topic)}?way=sse&since=earliest"
         await page.evaluate(FOLLOW, [url, ["message"]])
@@ -190,8 +202,7 @@ async def test_eventsource_comes_back_after_a_stop(coding: str) -> None:
     async with chromium() as browser, page_of(browser) as page:
         with first:
             await page.goto(f"{first.url}/healthz")
-            if coding == "gzip":
-                await page.set_extra_http_headers({"Accept-Encoding": "gzip"})
+            await page.set_extra_http_headers({"Accept-Encoding": coding})
             names = ["message", "hexcast:gap"]
             await page.evaluate(FOLLOW, [f"{first.url}{path(topic)}?way=sse", names])
             await opened(page)
@@ -209,7 +220,7 @@ WS_FOLLOW = """(url) => {
     window.messages = [];
     const socket = window.socket = new WebSocket(url);
     socket.onmessage = (event) => window.messages.push(event.data);
-    socket.onclose = (event) => { window.closed = event.code; };
+    socket.onclose = (event) => { window.ended = event.code; };
 }"""
 
 
@@ -227,7 +238,7 @@ async def test_websocket_in_chromium(server: Server) -> None:
         got = await told(page, "window.messages", lambda got: len(got) == 12)
         assert got == [payload(n) for n in range(12)]
         await publish(server, topic, "over", query="?end=1")
-        await told(page, "window.closed", lambda code: code == 1000)
+        assert await told(page, "window.ended", bool) == 1000
 
 
 @pytest.mark.browser
@@ -254,7 +265,9 @@ async def test_websockets_both_ways(server: Server, size: int) -> None:
     async with (
         deadline("websockets", 20),
         websockets.connect(
-            f"ws://{server.authority}{path(topic)}", proxy=None, subprotocols=["hexcast.v1"]  # type: ignore[list-item]
+            f"ws://{server.authority}{path(topic)}",
+            proxy=None,
+            subprotocols=["hexcast.v1"],  # type: ignore[list-item]
         ) as ws,
     ):
         agreed = ws.response.headers["Sec-WebSocket-Extensions"] if ws.response else ""

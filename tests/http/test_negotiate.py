@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hexcast.http.negotiate import (
+    STREAM_CODINGS,
     accepted_codings,
     accepts,
     available_dictionary,
@@ -89,6 +90,14 @@ def test_empty_members_of_a_list_are_passed_over() -> None:
 ])  # fmt: skip
 def test_codings_by_weight_then_by_size(header: str, codings: str) -> None:
     assert " ".join(accepted_codings(header)) == codings
+
+
+@pytest.mark.parametrize(("header", "coding"), [
+    ("gzip, deflate, br, zstd", "gzip"), ("zstd, gzip;q=0.9", "zstd"), ("zstd", "zstd"),
+    ("br", "identity"), ("gzip;q=0, zstd;q=0.1", "zstd"), ("dcz", "identity"),
+])  # fmt: skip
+def test_streams_are_rather_in_gzip(header: str, coding: str) -> None:
+    assert accepted_codings(header, STREAM_CODINGS)[0] == coding
 
 
 @given(st.text())

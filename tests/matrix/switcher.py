@@ -27,6 +27,7 @@ from wire import (
     PONG,
     TEXT,
     Body,
+    Decoder,
     Event,
     Frame,
     Head,
@@ -103,6 +104,7 @@ class Switcher:
     """The SEQ of the newest record or cursor so far."""
     cuts: int = 0
     visits: Counter[str] = field(default_factory=Counter)
+    codings: Counter[str] = field(default_factory=Counter)
     glimpsed: dict[str, int] = field(default_factory=dict)
     """Of each state, the newest value that a page showed."""
     unheard: bool = False
@@ -263,6 +265,7 @@ class Incoming:
         self.head: Head | None = None
         self.body: Body | None = None
         self.whole = b""
+        self.decoder = Decoder("")
         self.sse = SseParser()
         self.ws = WsParser()
         self.one: str | None = None
@@ -270,6 +273,18 @@ class Incoming:
         self.state = ""
 
     def request(self) -> bytes:
+        """A request of the way, for plain or compressed bytes."""
+        request = self._request()
+        offer = self.client.chance.choice(("", "", "gzip", "zstd", "gzip, deflate, br, zstd"))
+        if not offer:
+            return request
+        line = f"Accept-Encoding: {offer}"
+        if self.way in ("websocket", "hexcast.v1"):
+            line = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"
+        head, end, rest = request.partition(b"\r\n\r\n")
+        return head + b"\r\n" + line.encode() + end + rest
+
+    def _request(self) -> bytes:
         """A request of the way, with the client's cursor in one of the places for it."""
         client = self.client
         chance = client.chance
@@ -327,7 +342,7 @@ class Incoming:
             for frame in self.ws.feed(data):
                 self._frame(frame)
             return False
-        content = self.body.feed(data)
+        content = self.decoder.feed(self.body.feed(data))
         if self.way == "sse":
             for event in self.sse.feed(content):
                 self.client.take_event(event, self.one)
@@ -347,6 +362,11 @@ class Incoming:
         expected = "websocket" if upgraded else self.way
         if head.get("hexcast-way") != expected:
             raise client.fault(f"asked for {expected}, got {head.get('hexcast-way')}")
+        coding = head.get("content-encoding")
+        packed = "sec-websocket-extensions" in head
+        client.codings["deflate" if packed else coding] += 1
+        self.ws.packed = packed
+        self.decoder = Decoder(coding)
         if not upgraded:
             self.body = Body(head, "GET")
         elif self.subscribe:

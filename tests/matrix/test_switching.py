@@ -162,6 +162,8 @@ async def test_switching() -> None:
         assert all(len(ids) > 50 for ids in run.ids.values())
         ways = sum((client.visits for client in run.clients), Counter())
         assert all(ways[way] > 100 for way in WAYS), ways
+        codings = sum((client.codings for client in run.clients), Counter())
+        assert all(codings[coding] > 20 for coding in ("gzip", "zstd", "deflate", "")), codings
 
 
 async def test_switching_with_tiny_holds() -> None:

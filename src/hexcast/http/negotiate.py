@@ -6,8 +6,9 @@ import binascii
 import re
 from functools import lru_cache
 
-__all__ = ["accepted_codings", "accepts", "available_dictionary", "entity_tags", "pattern_of",
-           "prefers_html", "revalidates", "wait_preference"]  # fmt: skip
+__all__ = ["BODY_CODINGS", "STREAM_CODINGS", "accepted_codings", "accepts",
+           "available_dictionary", "entity_tags", "pattern_of", "prefers_html", "revalidates",
+           "wait_preference"]  # fmt: skip
 
 
 def _ranges(accept: str) -> list[tuple[str, float]]:
@@ -76,20 +77,25 @@ def entity_tags(header: str) -> tuple[str, ...]:
     return tuple(tags)
 
 
-_CODINGS = ("dcz", "zstd", "gzip", "identity")
-"""The content codings there are, the smallest first."""
+BODY_CODINGS = ("dcz", "zstd", "gzip", "identity")
+"""The content codings of a whole body, the smallest first."""
+
+STREAM_CODINGS = ("gzip", "zstd", "identity")
+"""The content codings of an open body. A stream in zstd is many frames in a row, of which some
+decoders read the first alone (httpx 0.28 is one); small pieces are no larger in gzip."""
 
 
-def accepted_codings(header: str) -> tuple[str, ...]:
-    """The content codings that an `Accept-Encoding` allows, the most wanted first.
+def accepted_codings(header: str, known: tuple[str, ...] = BODY_CODINGS) -> tuple[str, ...]:
+    """Those of the `known` codings that an `Accept-Encoding` allows, the most wanted first.
 
-    Among those wanted alike the smallest is first. Empty where none is allowed.
+    Those wanted alike stay in their order. Empty where none is allowed.
     """
-    return _accepted(header) if len(header) <= 256 else _accepted.__wrapped__(header)
+    accepted = _accepted if len(header) <= 256 else _accepted.__wrapped__
+    return accepted(header, known)
 
 
 @lru_cache(256)
-def _accepted(header: str) -> tuple[str, ...]:
+def _accepted(header: str, known: tuple[str, ...]) -> tuple[str, ...]:
     weights: dict[str, float] = {}
     for name, weight in _ranges(header):
         weights.setdefault({"x-gzip": "gzip"}.get(name, name), weight)
@@ -101,7 +107,7 @@ def _accepted(header: str) -> tuple[str, ...]:
         weights.setdefault("identity", rest)
     # Unless it is ruled out, no coding is always good enough, but nobody's wish.
     weights.setdefault("identity", 1e-6)
-    found = [coding for coding in _CODINGS if weights.get(coding, 0) > 0]
+    found = [coding for coding in known if weights.get(coding, 0) > 0]
     return tuple(sorted(found, key=lambda coding: -weights[coding]))
 
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 from ..feed import PLAIN, Terms
 from ..http.negotiate import (
+    STREAM_CODINGS,
     accepted_codings,
     accepts,
     available_dictionary,
@@ -58,7 +59,9 @@ class Ask:
     vary: str
     """The headers that were negotiated on."""
     codings: tuple[str, ...] = ()
-    """The content codings that may be used, the most wanted first; empty where none are."""
+    """The content codings that a body may have, the most wanted first; empty for none."""
+    stream_coding: str = ""
+    """The content coding of a body that stays open; empty for none."""
     dictionary: bytes = b""
     """The SHA-256 of what the client could decode with (RFC 9842)."""
     keep: str = ""
@@ -119,7 +122,9 @@ def read_ask(request: Request, selector: Selector, *, one: bool, compress: bool 
     if format not in ("raw", "json"):
         raise Problem(400, "format is raw or json")
     preferred = wait_preference(request.header("prefer"))
-    codings = accepted_codings(request.header("accept-encoding")) if compress else ()
+    accept = request.header("accept-encoding")
+    codings = accepted_codings(accept) if compress else ()
+    streams = accepted_codings(accept, STREAM_CODINGS) if compress else ()
     dictionary = available_dictionary(request.header("available-dictionary"))
     if "dcz" not in codings:
         dictionary = b""
@@ -142,6 +147,7 @@ def read_ask(request: Request, selector: Selector, *, one: bool, compress: bool 
         none_match=entity_tags(request.header("if-none-match")),
         vary=_vary(way, chosen=chosen, compress=compress),
         codings=codings,
+        stream_coding=streams[0] if streams and streams[0] != "identity" else "",
         dictionary=dictionary,
         keep=pattern_of(request.target) if _keeps(request, codings) else "",
     )

@@ -119,7 +119,7 @@ def sse(context: Context, ask: Ask, exchange: Exchange) -> None:
     if has_ended(context, ask, start):
         exchange.respond(Response(204, (*extra, ("Cache-Control", "no-store"))))
         return
-    coding = ask.coding
+    coding = ask.stream_coding
     if coding:
         extra.append(("Content-Encoding", coding))
     form = SseForm(ask.format, exchange.frame, coding)
