@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hexcast.coding import (
     BODY_LIMIT,
     BODY_PAYS,
-    PIECE_PAYS,
+    MESSAGE_PAYS,
     STREAMS,
     code,
     compressible,
@@ -124,7 +124,7 @@ def test_a_message_comes_back(message: bytes) -> None:
     coded = deflate_message(message)
     if coded is None:
         return
-    assert PIECE_PAYS <= len(message) > len(coded)
+    assert MESSAGE_PAYS <= len(message) > len(coded)
     assert zlib.decompressobj(wbits=-15).decompress(coded + b"\0\0\xff\xff") == message
 
 

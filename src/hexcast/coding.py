@@ -27,13 +27,25 @@ if sys.version_info >= (3, 14):  # pragma: no cover  # what the backport is one 
 else:
     from backports import zstd
 
-__all__ = ["BODY_PAYS", "STREAMS", "Stream", "code", "compressible", "deflate_message", "digest"]
+__all__ = [
+    "BODY_PAYS",
+    "MESSAGE_PAYS",
+    "STREAMS",
+    "Stream",
+    "code",
+    "compressible",
+    "deflate_message",
+    "digest",
+]
 
 BODY_PAYS = 256
 """Bytes of a body below which the header fields that a coding needs cost more than it saves."""
 
 PIECE_PAYS = 128
-"""Bytes of a piece or a message below which compression saves next to nothing."""
+"""Bytes of a piece of a stream below which compression saves next to nothing."""
+
+MESSAGE_PAYS = 64
+"""The same of a message, which has four bytes less around it."""
 
 BODY_LIMIT = 8 * 2**20
 """Bytes of a body, with its dictionary, above which it is sent as it is: coding is done between
@@ -174,7 +186,7 @@ def deflate_message(data: bytes) -> bytes | None:
 
     It refers to no message before it: the connection has to be without context takeover.
     """
-    if len(data) < PIECE_PAYS:
+    if len(data) < MESSAGE_PAYS:
         return None
     blocks = _deflated(data)[:-4]  # an empty block's end, which the receiver puts back
     return blocks if len(blocks) < len(data) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 from ..feed import PLAIN, Terms
@@ -125,9 +126,11 @@ def read_ask(request: Request, selector: Selector, *, one: bool, compress: bool 
     accept = request.header("accept-encoding")
     codings = accepted_codings(accept) if compress else ()
     streams = accepted_codings(accept, STREAM_CODINGS) if compress else ()
-    dictionary = available_dictionary(request.header("available-dictionary"))
-    if "dcz" not in codings:
-        dictionary = b""
+    dictionary, keep = b"", ""
+    if len(codings) > 1:
+        if "dcz" in codings:
+            dictionary = available_dictionary(request.header("available-dictionary"))
+        keep = pattern_of(request.target) if _keeps(request, codings) else ""
     return Ask(
         way=way,
         chosen=chosen,
@@ -149,7 +152,7 @@ def read_ask(request: Request, selector: Selector, *, one: bool, compress: bool 
         codings=codings,
         stream_coding=streams[0] if streams and streams[0] != "identity" else "",
         dictionary=dictionary,
-        keep=pattern_of(request.target) if _keeps(request, codings) else "",
+        keep=keep,
     )
 
 
@@ -166,6 +169,7 @@ def _keeps(request: Request, codings: tuple[str, ...]) -> bool:
     return "dcz" in codings or ("zstd" in codings and bool(request.header("sec-ch-ua")))
 
 
+@cache
 def _vary(way: Way, *, chosen: bool, compress: bool) -> str:
     """The headers that an answer depends on; the same for all that a URL may be answered with."""
     if not compress or (chosen and way == "websocket"):

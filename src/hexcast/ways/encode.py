@@ -49,11 +49,12 @@ def change_json(change: Change) -> bytes:
     """A change in short, for who follows one topic in raw format: without what its URL, and the
     value before, say already."""
     data = change.data if change.op == "patch" else quote(change.data.decode())
-    return b'{"id":"%b","op":"%b","data":%b,"base":"%b"%b}' % (
+    # The ids side by side, so that the second is mostly the first where this is compressed.
+    return b'{"id":"%b","base":"%b","op":"%b","data":%b%b}' % (
         change.record.id.encode(),
+        change.base.id.encode(),
         change.op.encode(),
         data,
-        change.base.id.encode(),
         b',"end":true' if change.record.end else b"",
     )
 
