@@ -108,6 +108,12 @@ def record_response(record: Record) -> Response:
     )
 
 
+def record_json_response(record: Record) -> Response:
+    """The answer that is one record in json form, for good."""
+    headers = (JSON_TYPE, *_for_good(record, ""), *PAYLOAD_HEADERS)
+    return Response(200, headers, record_json(record) + b"\n")
+
+
 def _for_good(record: Record, coding: str) -> Headers:
     return (
         ("ETag", entity_tag(record.id, coding)),
