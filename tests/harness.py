@@ -430,7 +430,7 @@ class Sse:
         self.retry: int | None = None
         self.blocks: list[Event] = []
         self.ended = False
-        self._decoder = Decoder(head.get("content-encoding"))
+        self._decoder: Decoder | None = None
         self._parser = SseParser()
         self._ready: list[Event] = []
 
@@ -468,6 +468,8 @@ class Sse:
                 assert not self._parser.pending, "the stream ended inside a block"
                 self.ended = True
                 return None
+            if self._decoder is None:
+                self._decoder = Decoder(self.head.get("content-encoding"))
             self._ready = self._parser.feed(self._decoder.feed(data))
         event = self._ready.pop(0)
         self.blocks.append(event)
