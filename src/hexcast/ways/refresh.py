@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..http.exchange import Exchange, Headers, Response
 from ..record import Record
 from .ask import Ask
+from .coded import CACHED, KEPT
 from .context import Context
 from .page import LIVE_POLICY, PLAIN_POLICY, topic_page
 from .page_script import send_ahead
@@ -14,6 +15,8 @@ __all__ = ["refresh"]
 MAX_TOPICS = 1000
 MAX_BYTES = 2**20
 """What a page shows of several topics at most, the newest first; what is left out it says."""
+
+HTML = "text/html; charset=utf-8"
 
 
 def refresh(context: Context, ask: Ask, exchange: Exchange) -> None:
@@ -26,7 +29,9 @@ def refresh(context: Context, ask: Ask, exchange: Exchange) -> None:
     tag = hub.id(max((r.seq for r in newest), default=0))
     if not ask.one:
         tag += f"+{len(newest)}"  # a delete leaves the others' ids as they were
-    headers: list[tuple[str, str]] = [("Cache-Control", "no-cache"), ("Hexcast-Way", "refresh")]
+    # Of weak tags there is one for all codings.
+    keep = bool(ask.keep and records)
+    headers: list[tuple[str, str]] = [KEPT if keep else CACHED, ("Hexcast-Way", "refresh")]
     if records:
         headers.append(("ETag", f'W/"{tag}"'))
     if ask.vary:
@@ -40,18 +45,23 @@ def refresh(context: Context, ask: Ask, exchange: Exchange) -> None:
         # Who has a page with a tag has its script too.
         value = records[0] if ask.one and records else None
         send_ahead(exchange, base, value)
-    body = topic_page(
+    page = topic_page(
         ask.selector.text, records, hub.id(hub.head), live=live, every=ask.every, base=base,
         left_out=len(newest) - len(records),
     )  # fmt: skip
+    version = (ask.selector.text, tag, hub.head, live, ask.every)
+    coded = context.coder.coded(ask, version, HTML, page, keep=keep)
+    if keep and not coded.kept:
+        headers[0] = CACHED
     meter.deliveries += len(records)
-    meter.sent += len(body)
-    page: Headers = (
-        ("Content-Type", "text/html; charset=utf-8"),
+    meter.sent += len(coded.body)
+    head: Headers = (
+        ("Content-Type", HTML),
         ("Content-Security-Policy", LIVE_POLICY if live else PLAIN_POLICY),
         ("X-Content-Type-Options", "nosniff"),
     )
-    exchange.respond(Response(200 if records or not ask.one else 404, (*page, *headers), body))
+    status = 200 if records or not ask.one else 404
+    exchange.respond(Response(status, (*head, *headers, *coded.headers), coded.body))
 
 
 def _newest(context: Context, ask: Ask) -> list[Record]:
