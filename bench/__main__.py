@@ -19,6 +19,8 @@ from bench.processes import BenchError
 from bench.report import cells, print_rows, results_page
 from bench.requests import batch, burst, long_poll, poll, publish
 from bench.setup import Setup, choose_cores
+from bench.sizes import sizes
+from bench.states import diff, patch, stalled
 from bench.system import machine, raise_file_limit
 
 WIDTH = 180
@@ -42,6 +44,10 @@ def measures(setup: Setup) -> dict[str, Measure]:
         "poll": partial(poll, setup),
         "long-poll": partial(long_poll, setup),
         "batch": partial(batch, setup),
+        "sizes": partial(sizes, setup),
+        "diff": partial(diff, setup),
+        "patch": partial(patch, setup),
+        "stalled": partial(stalled, setup),
     }
 
 

@@ -15,7 +15,7 @@ import httptools
 
 from bench.processes import BenchError
 
-__all__ = ["SMALLEST_RECORD", "Publisher", "record"]
+__all__ = ["SMALLEST_RECORD", "TIMEOUT", "Publisher", "record"]
 
 SMALLEST_RECORD = 9
 """Bytes of a record that is nothing but its mark and its number."""
@@ -61,10 +61,10 @@ class Publisher:
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._answers = _Answers()
 
-    def request(self, verb: str, path: str, body: bytes) -> bytes:
-        """The bytes of one request with a plain text body."""
+    def request(self, verb: str, path: str, body: bytes, type: str = "text/plain") -> bytes:
+        """The bytes of one request."""
         head = (
-            f"{verb} {path} HTTP/1.1\r\nHost: {self._host}\r\nContent-Type: text/plain\r\n"
+            f"{verb} {path} HTTP/1.1\r\nHost: {self._host}\r\nContent-Type: {type}\r\n"
             f"Content-Length: {len(body)}\r\n\r\n"
         )
         return head.encode() + body
@@ -73,12 +73,16 @@ class Publisher:
         """POST one record and wait for its acknowledgement; return its id."""
         return self._published("POST", topic, body)
 
-    def put(self, topic: str, body: bytes) -> str:
+    def put(self, topic: str, body: bytes, type: str = "text/plain") -> str:
         """PUT a state and wait for its acknowledgement; return its id."""
-        return self._published("PUT", topic, body)
+        return self._published("PUT", topic, body, type)
 
-    def _published(self, verb: str, topic: str, body: bytes) -> str:
-        self._socket.sendall(self.request(verb, f"/topics/{topic}", body))
+    def patch(self, topic: str, patch: bytes) -> str:
+        """Merge a patch into a state and wait for its acknowledgement; return its id."""
+        return self._published("PATCH", topic, patch, "application/merge-patch+json")
+
+    def _published(self, verb: str, topic: str, body: bytes, type: str = "text/plain") -> str:
+        self._socket.sendall(self.request(verb, f"/topics/{topic}", body, type))
         self._take(1)
         return str(json.loads(b"".join(self._answers.body))["id"])
 

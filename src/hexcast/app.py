@@ -120,7 +120,7 @@ class App:
             names = request.query.get("topic")
             if names:
                 return self._receive(request, _selector(names), one=False)
-            ask = read_ask(request, Selector(()), one=False)
+            ask = self._ask(request, Selector(()), one=False)
             if ask.way == "websocket":
                 return self._receive(request, Selector(()), one=False)
             return _dynamic(self._overview if ask.way == "refresh" else self._listing)
@@ -136,8 +136,11 @@ class App:
             return Plan(partial(publishing.batch, self._context.hub, limit), Body.STREAM)
         return self._options_or_refuse(request, TOPICS_METHODS)
 
+    def _ask(self, request: Request, selector: Selector, *, one: bool) -> Ask:
+        return read_ask(request, selector, one=one, compress=self._context.settings.compress)
+
     def _receive(self, request: Request, selector: Selector, *, one: bool) -> Plan:
-        ask = read_ask(request, selector, one=one)
+        ask = self._ask(request, selector, one=one)
         context = self._context
         id = request.first("id")
         if one and id and ask.way in ("poll", "refresh"):

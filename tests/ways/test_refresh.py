@@ -27,7 +27,8 @@ def test_by_name_it_is_plain_and_by_accept_it_is_live(world: World) -> None:
         assert sent.header("Hexcast-Way") == "refresh"
         assert sent.header("Content-Type") == "text/html; charset=utf-8"
         assert "default-src 'none'" in sent.header("Content-Security-Policy")
-    assert live.header("Vary") and not plain.header("Vary")
+    codings = "Accept-Encoding, Available-Dictionary"
+    assert (live.header("Vary"), plain.header("Vary")) == (f"Accept, Prefer, {codings}", codings)
 
 
 def test_where_nothing_is_published_there_is_a_page_that_waits(world: World) -> None:

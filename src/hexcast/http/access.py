@@ -16,7 +16,10 @@ from .request import Request
 
 __all__ = ["Access", "host_name", "is_loopback"]
 
-EXPOSED = "ETag, Location, Retry-After, Hexcast-Way, Hexcast-Cursor, Hexcast-Fallback"
+EXPOSED = (
+    "ETag, Location, Retry-After, Hexcast-Way, Hexcast-Cursor, Hexcast-Fallback, Hexcast-Op, "
+    "Hexcast-Base"
+)
 ALLOWED_HEADERS = (
     "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, Prefer"
 )

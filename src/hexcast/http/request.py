@@ -22,7 +22,7 @@ _ONCE = frozenset(("host", "content-type", "content-length", "last-event-id", "i
 # Headers on which no answer depends. They are not kept, so that clients that differ only in what
 # they are called say the same.
 _UNUSED = frozenset(("user-agent", "accept-language", "referer", "dnt", "priority", "sec-gpc",
-                     "sec-ch-ua", "sec-ch-ua-mobile", "sec-ch-ua-platform"))  # fmt: skip
+                     "sec-ch-ua-mobile", "sec-ch-ua-platform"))  # fmt: skip
 
 
 class Request:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from ..http.exchange import Exchange, Headers, Response
 from ..record import Record
 from .ask import Ask
+from .coded import CACHED, KEPT
 from .context import Context
 from .page import LIVE_POLICY, PLAIN_POLICY, topic_page
 
 __all__ = ["refresh"]
 
 MAX_TOPICS = 1000
+HTML = "text/html; charset=utf-8"
 
 
 def refresh(context: Context, ask: Ask, exchange: Exchange) -> None:
@@ -22,7 +24,9 @@ def refresh(context: Context, ask: Ask, exchange: Exchange) -> None:
     tag = hub.id(max((r.seq for r in records), default=0))
     if not ask.one:
         tag += f"+{len(records)}"  # a delete leaves the others' ids as they were
-    headers: list[tuple[str, str]] = [("Cache-Control", "no-cache"), ("Hexcast-Way", "refresh")]
+    # Of weak tags there is one for all codings.
+    keep = bool(ask.keep and records)
+    headers: list[tuple[str, str]] = [KEPT if keep else CACHED, ("Hexcast-Way", "refresh")]
     if records:
         headers.append(("ETag", f'W/"{tag}"'))
     if ask.vary:
@@ -32,15 +36,20 @@ def refresh(context: Context, ask: Ask, exchange: Exchange) -> None:
     if records and (tag in ask.none_match or "*" in ask.none_match):
         exchange.respond(Response(304, tuple(headers)))
         return
-    body = topic_page(ask.selector.text, records, hub.id(position), live=live, every=ask.every)
+    page = topic_page(ask.selector.text, records, hub.id(position), live=live, every=ask.every)
+    version = (ask.selector.text, tag, position, live, ask.every)
+    coded = context.coder.coded(ask, version, HTML, page, keep=keep)
+    if keep and not coded.kept:
+        headers[0] = CACHED
     meter.deliveries += len(records)
-    meter.sent += len(body)
-    page: Headers = (
-        ("Content-Type", "text/html; charset=utf-8"),
+    meter.sent += len(coded.body)
+    head: Headers = (
+        ("Content-Type", HTML),
         ("Content-Security-Policy", LIVE_POLICY if live else PLAIN_POLICY),
         ("X-Content-Type-Options", "nosniff"),
     )
-    exchange.respond(Response(200 if records or not ask.one else 404, (*page, *headers), body))
+    status = 200 if records or not ask.one else 404
+    exchange.respond(Response(status, (*head, *headers, *coded.headers), coded.body))
 
 
 def _newest(context: Context, ask: Ask) -> tuple[list[Record], int]:
