@@ -513,7 +513,7 @@ class Ws:
     def __init__(self, conn: Conn, head: Head) -> None:
         self.conn = conn
         self.head = head
-        self._parser = WsParser()
+        self._parser = WsParser(packed="sec-websocket-extensions" in head)
         self._ready: list[Frame] = []
         self._parts: list[Frame] = []
 
@@ -537,7 +537,8 @@ class Ws:
             assert "upgrade" in head.tokens("connection")
             assert head.get("sec-websocket-accept") == ws_accept(key)
             assert head.get("sec-websocket-protocol") == protocol
-            assert "sec-websocket-extensions" not in head
+            offered = dict(fields).get("Sec-WebSocket-Extensions", "")
+            assert offered or "sec-websocket-extensions" not in head
         except BaseException:
             await conn.close()
             raise
@@ -548,6 +549,11 @@ class Ws:
 
     async def __aexit__(self, *_: object) -> None:
         await self.conn.close()
+
+    @property
+    def unpacked(self) -> int:
+        """Messages that came compressed."""
+        return self._parser.unpacked
 
     async def send(self, opcode: int, payload: bytes = b"", **more: Any) -> None:
         await self.conn.send(ws_frame(opcode, payload, **more))
