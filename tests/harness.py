@@ -37,6 +37,7 @@ from wire import (
     TEXT,
     Answer,
     Body,
+    Decoder,
     Event,
     Frame,
     Head,
@@ -429,6 +430,7 @@ class Sse:
         self.retry: int | None = None
         self.blocks: list[Event] = []
         self.ended = False
+        self._decoder: Decoder | None = None
         self._parser = SseParser()
         self._ready: list[Event] = []
 
@@ -466,7 +468,9 @@ class Sse:
                 assert not self._parser.pending, "the stream ended inside a block"
                 self.ended = True
                 return None
-            self._ready = self._parser.feed(data)
+            if self._decoder is None:
+                self._decoder = Decoder(self.head.get("content-encoding"))
+            self._ready = self._parser.feed(self._decoder.feed(data))
         event = self._ready.pop(0)
         self.blocks.append(event)
         if event.retry is not None:
