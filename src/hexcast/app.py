@@ -22,7 +22,7 @@ from .ways import browser, page_script
 from .ways.ask import Ask, read_ask
 from .ways.context import Context
 from .ways.long_poll import LongPoll
-from .ways.page import PLAIN_POLICY, topics_page
+from .ways.page import PLAIN_POLICY, Live, topics_page
 from .ways.poll import poll, single_record
 from .ways.push import push
 from .ways.refresh import refresh
@@ -154,8 +154,14 @@ class App:
 
     def _listing(self, request: Request) -> Response:
         listed = [
-            {"topic": name, "kind": kind, "id": id, "rate": round(rate, 3), "subscribers": n}
-            for name, kind, id, rate, n in self._live()
+            {
+                "topic": topic.name,
+                "kind": topic.kind,
+                "id": topic.id,
+                "rate": round(topic.rate, 3),
+                "subscribers": sum(topic.clients.values()),
+            }
+            for topic in self._live()
         ]
         return Response(
             200,
@@ -167,18 +173,18 @@ class App:
             msgspec.json.encode({"topics": listed}) + b"\n",
         )
 
-    def _live(self) -> list[tuple[str, str, str, float, int]]:
-        """The topics that hold something: name, kind, newest id, rate, subscribers."""
+    def _live(self) -> list[Live]:
+        """The topics that hold something."""
         hub, feeds = self._context.hub, self._context.feeds
         now = hub.now()
-        live = []
+        live: list[Live] = []
         for name, topic in hub.topics.items():
             if topic.value is not None:
-                rate, subscribers = topic.rate(now), feeds.interested(name)
-                live.append((name, topic.kind, topic.value.id, rate, subscribers))
+                rate, clients = topic.rate(now), feeds.interested(name)
+                live.append(Live(name, topic.kind, topic.value.id, rate, clients))
                 if len(live) >= _MAX_LISTED:
                     break
-        return sorted(live)
+        return sorted(live, key=lambda topic: topic.name)
 
     # Beside the topics
 
@@ -229,7 +235,12 @@ class App:
                 ("Content-Security-Policy", PLAIN_POLICY),
                 ("X-Content-Type-Options", "nosniff"),
             ),
-            topics_page(self._live(), self._base),
+            topics_page(
+                self._live(),
+                {way: meter.clients for way, meter in self._context.meters.ways.items()},
+                self._base,
+                "",
+            ),
         )
 
     def _healthz(self, request: Request) -> Response:

@@ -11,7 +11,7 @@ import math
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice
 from operator import attrgetter
 
 from .record import Kind, Record
@@ -117,6 +117,11 @@ class Topic:
         if self.past is not None:
             yield from islice(self.past, bisect_right(self.past, seq, key=_seq), None)
         yield from self.after(seq)
+
+    def lately(self, count: int) -> list[Record]:
+        """The newest records that are held, the newest first, with values that are past."""
+        held = self.window or ((self.newest,) if self.newest is not None else ())
+        return list(islice(chain(reversed(held), reversed(self.past or ())), count))
 
     def find(self, seq: int) -> Record | None:
         """The record with this SEQ, if it is held, or a value of a state that is not long past."""

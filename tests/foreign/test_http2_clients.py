@@ -226,10 +226,12 @@ async def test_curl_is_told_of_a_pages_script_ahead(http2: Server) -> None:
         assert await page.end() == 0
     head = [line.strip() for line in page.seen]
     assert head[0] == "HTTP/2 103"
-    told = re.fullmatch(r"link: <(/assets/topic-\w+\.js)>; rel=preload; as=script", head[1])
+    told = re.fullmatch(
+        r"link: <(/assets/topic-\w+\.js)>; rel=preload; as=script; crossorigin, .*", head[1]
+    )
     assert told is not None
     assert head[head.index("") + 1] == "HTTP/2 200"
-    assert any(f'<script src="{told[1]}" defer>' in line for line in head)
+    assert any(f'<script type="module" src="{told[1]}">' in line for line in head)
 
 
 async def test_curl_takes_no_push_and_gets_events(http2: Server) -> None:

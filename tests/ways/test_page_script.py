@@ -7,9 +7,12 @@ from h2.settings import SettingCodes
 from h2wire import H2Client, Stream
 from harness import Server, get, path, publish, put, unique
 
+from hexcast.ways.browser import hashed_name
 from hexcast.ways.page_script import PATH, SCRIPT
 
 HTML = ("accept", "text/html,*/*;q=0.8")
+CLIENT = f"/{hashed_name()}"
+PRELOAD = "rel=preload; as=script; crossorigin"
 NO_PUSH = {SettingCodes.ENABLE_PUSH: 0}
 NO_STREAMS = {SettingCodes.MAX_CONCURRENT_STREAMS: 0}
 
@@ -25,7 +28,7 @@ async def test_who_takes_push_gets_script_and_value(server: Server) -> None:
         page = await client.ask("GET", path(topic), [HTML])
         assert page.status == 200 and b"first value" in page.data
         assert not page.informational
-        assert list(promised(page)) == [PATH, f"{path(topic)}?id={id}"]
+        assert list(promised(page)) == [PATH, CLIENT, f"{path(topic)}?id={id}"]
         # The promises come before the page that speaks of them (8.4.1).
         kinds = [kind for kind, stream in client.order]
         assert kinds.index("promise") < kinds.index("head")
@@ -46,9 +49,9 @@ async def test_who_does_not_is_told_of_the_script(server: Server, settings: dict
         page = await client.ask("GET", path(topic), [HTML])
         assert (page.status, page.promises) == (200, [])
         assert page.informational == [
-            {":status": "103", "link": f"<{PATH}>; rel=preload; as=script"}
+            {":status": "103", "link": ", ".join(f"<{p}>; {PRELOAD}" for p in (PATH, CLIENT))}
         ]
-        assert f'<script src="{PATH}" defer>'.encode() in page.data
+        assert f'<script type="module" src="{PATH}">'.encode() in page.data
         script = await client.ask("GET", PATH)
         assert script.head["content-type"] == "text/javascript; charset=utf-8"
         assert script.head["cache-control"] == "public, max-age=31536000, immutable"
@@ -77,14 +80,14 @@ async def test_a_page_of_several_topics_brings_its_script(server: Server) -> Non
     await publish(server, f"{stem}/a", "x")
     async with await H2Client.open(server) as client:
         page = await client.ask("GET", f"/topics/{stem}/*", [HTML])
-        assert [target for _, target in page.promises] == [PATH]
+        assert [target for _, target in page.promises] == [PATH, CLIENT]
 
 
 async def test_a_page_before_anything_is_published(server: Server) -> None:
     async with await H2Client.open(server) as client:
         page = await client.ask("GET", path(unique()), [HTML])
         assert page.status == 404
-        assert [target for _, target in page.promises] == [PATH]
+        assert [target for _, target in page.promises] == [PATH, CLIENT]
 
 
 async def test_http1_is_sent_nothing_but_the_page(server: Server) -> None:
@@ -99,6 +102,6 @@ async def test_under_a_base_path() -> None:
     with Server(base="/live") as server:
         async with await H2Client.open(server) as client:
             page = await client.ask("GET", "/live/topics/t", [HTML])
-            assert [target for _, target in page.promises] == [f"/live{PATH}"]
-            assert f'<script src="/live{PATH}" defer>'.encode() in page.data
+            assert [target for _, target in page.promises] == [f"/live{PATH}", f"/live{CLIENT}"]
+            assert f'<script type="module" src="/live{PATH}">'.encode() in page.data
             assert (await client.ask("GET", f"/live{PATH}")).status == 200

@@ -221,7 +221,7 @@ def test_head_is_get_without_the_stream(world: World) -> None:
     put(world.hub, "s")
     sent = world.ask("/topics/s", {"Accept": "text/event-stream"}, method="HEAD")
     assert sent.status == 200 and sent.body == b"" and sent.finished
-    assert world.meters.ways["sse"].clients == 0 and world.feeds.interested("s") == 0
+    assert world.meters.ways["sse"].clients == 0 and world.feeds.interested("s") == {}
 
 
 def test_what_was_deleted_while_a_client_was_away(world: World) -> None:

@@ -118,9 +118,14 @@ class Feeds:
     def all(self) -> list[Feed]:
         return list(self._feeds.values())
 
-    def interested(self, topic: str) -> int:
-        """How many subscribers a topic has."""
-        return sum(feed.subscribers for feed in self._index.find(topic))
+    def interested(self, topic: str) -> dict[str, int]:
+        """How many subscribers a topic has, by way."""
+        found: dict[str, int] = {}
+        for feed in self._index.find(topic):
+            if feed.subscribers:
+                way = feed.form.way
+                found[way] = found.get(way, 0) + feed.subscribers
+        return found
 
     def sweep(self) -> None:
         """Let go of feeds that nobody has used for a while, and of what the others remember."""

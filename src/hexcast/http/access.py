@@ -78,8 +78,7 @@ class Access:
             return True
         if not origin:
             return "origin" in request.headers
-        scheme = "https" if request.secure else "http"
-        return origin != f"{scheme}://{request.header('host').lower()}"
+        return origin != request.origin.lower()
 
     def check_origin(self, request: Request) -> None:
         """Raises Problem 403 where a foreign page's script would act here."""

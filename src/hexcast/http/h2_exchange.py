@@ -232,8 +232,11 @@ class H2Exchange(Exchange):
             for thing in ahead:
                 self.push(thing.target, thing.response())
             return
-        links = [("Link", f"<{t.target}>; rel=preload; as={t.kind}") for t in ahead if t.kind]
-        self.connection.machine.send_headers(self.id, fields(103, tuple(links)))
+        # A module is fetched as a request of another site's would be, and matched only so.
+        links = ", ".join(
+            f"<{t.target}>; rel=preload; as={t.kind}; crossorigin" for t in ahead if t.kind
+        )
+        self.connection.machine.send_headers(self.id, fields(103, (("Link", links),)))
         self.connection.flush()
 
     @property

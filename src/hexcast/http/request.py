@@ -113,6 +113,11 @@ class Request:
         """Stands in for a request whose answer has begun: an idle subscriber keeps no headers."""
         return _SPENT
 
+    @property
+    def origin(self) -> str:
+        """Scheme and authority of the server, as the client knows it."""
+        return f"{'https' if self.secure else 'http'}://{self.header('host')}"
+
     def first(self, name: str) -> str:
         """The first value of a query field, or empty."""
         values = self.query.get(name)

@@ -10,7 +10,7 @@ from ..http.exchange import Headers, Response
 from ..http.negotiate import entity_tags
 from ..http.request import Request
 
-__all__ = ["NAME", "hashed_name", "module"]
+__all__ = ["NAME", "client", "hashed_name", "module"]
 
 NAME = "hexcast.js"
 
@@ -40,18 +40,23 @@ def hashed_name() -> str:
     return f"hexcast-{_digest()}.js"
 
 
-def module(request: Request, base: str, *, hashed: bool) -> Response:
-    """Answer with the module; under its plain name with a link to the one for good."""
-    tag = _digest()
+@cache
+def client() -> Response:
+    """The module's answer under its name for good."""
+    return _whole(_headers("", hashed=True))
+
+
+def _headers(base: str, *, hashed: bool) -> Headers:
     headers: Headers = (
-        ("ETag", f'"{tag}"'),
+        ("ETag", f'"{_digest()}"'),
         ("Cache-Control", "public, max-age=31536000, immutable" if hashed else "max-age=60"),
     )
     if not hashed:
         headers = (*headers, ("Link", f'<{base}/{hashed_name()}>; rel="alternate"'))
-    match = entity_tags(request.header("if-none-match"))
-    if tag in match or "*" in match:
-        return Response(304, headers)
+    return headers
+
+
+def _whole(headers: Headers) -> Response:
     return Response(
         200,
         (
@@ -61,3 +66,12 @@ def module(request: Request, base: str, *, hashed: bool) -> Response:
         ),
         _source(),
     )
+
+
+def module(request: Request, base: str, *, hashed: bool) -> Response:
+    """Answer with the module; under its plain name with a link to the one for good."""
+    headers = _headers(base, hashed=hashed)
+    match = entity_tags(request.header("if-none-match"))
+    if _digest() in match or "*" in match:
+        return Response(304, headers)
+    return _whole(headers)

@@ -7,39 +7,17 @@ page is.
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
 from ..http.exchange import Ahead, Exchange, Response
 from ..record import Record
+from .browser import client, hashed_name
 from .poll import record_path, record_response
 
 __all__ = ["PATH", "SCRIPT", "script", "send_ahead"]
 
-# Keeps the values current. It takes only records that are newer than what the page shows.
-SCRIPT = """
-(() => {
-  const main = document.querySelector("main"), status = document.getElementById("status");
-  const url = new URL(location.href);
-  for (const [name, value] of [["way", "sse"], ["format", "json"], ["since", main.dataset.cursor]])
-    url.searchParams.set(name, value);
-  const place = topic => {
-    for (const pre of main.querySelectorAll("pre[data-topic]"))
-      if (pre.dataset.topic === topic) return pre;
-    const head = document.createElement("h2"), pre = document.createElement("pre");
-    head.textContent = pre.dataset.topic = topic;
-    main.append(head, pre);
-    return pre;
-  };
-  const source = new EventSource(url);
-  source.onmessage = event => {
-    const record = JSON.parse(event.data), pre = place(record.topic);
-    pre.dataset.id = record.id;
-    pre.textContent = record.op === "delete" ? "" :
-      typeof record.data === "string" ? record.data : JSON.stringify(record.data);
-  };
-  source.onopen = () => { status.textContent = "Live."; };
-  source.onerror = () => { status.textContent = "Connection lost, trying again."; };
-})();
-""".strip()
+_SOURCE = Path(__file__).parent / "topic.js"
+SCRIPT = _SOURCE.read_text(encoding="utf-8").replace("HEXCAST", hashed_name())
 
 PATH = f"/assets/topic-{hashlib.sha256(SCRIPT.encode()).hexdigest()[:16]}.js"
 """Below the server's base path."""
@@ -61,8 +39,12 @@ def script() -> Response:
 
 
 def send_ahead(exchange: Exchange, base: str, value: Record | None) -> None:
-    """Before a topic's page: its script, and to who takes push the value that the page shows."""
-    ahead = [Ahead(base + PATH, "script", script)]
+    """Before a topic's page: its script, the client that this imports, and to who takes push the
+    value that the page shows."""
+    ahead = [
+        Ahead(base + PATH, "script", script),
+        Ahead(f"{base}/{hashed_name()}", "script", client),
+    ]
     if value is not None:
         ahead.append(Ahead(record_path(base, value), "", lambda: record_response(value)))
     exchange.hint(tuple(ahead))

@@ -7,14 +7,18 @@ from ..record import Record
 from .ask import Ask
 from .coded import CACHED, KEPT
 from .context import Context
-from .page import LIVE_POLICY, PLAIN_POLICY, topic_page
+from .page import LIVE_POLICY, PLAIN_POLICY
 from .page_script import send_ahead
+from .topic_page import Shown, topic_page
 
 __all__ = ["refresh"]
 
 MAX_TOPICS = 1000
 MAX_BYTES = 2**20
 """What a page shows of several topics at most, the newest first; what is left out it says."""
+
+HISTORY = 20
+"""Records in the history of a topic's page."""
 
 HTML = "text/html; charset=utf-8"
 
@@ -45,11 +49,13 @@ def refresh(context: Context, ask: Ask, exchange: Exchange) -> None:
         # Who has a page with a tag has its script too.
         value = records[0] if ask.one and records else None
         send_ahead(exchange, base, value)
-    page = topic_page(
-        ask.selector.text, records, hub.id(hub.head), live=live, every=ask.every, base=base,
-        left_out=len(newest) - len(records),
+    topic = hub.topics.get(ask.selector.single)
+    shown = Shown(
+        hub.id(hub.head), live, ask.every, exchange.request.origin, base,
+        len(newest) - len(records), [] if topic is None else topic.lately(HISTORY),
     )  # fmt: skip
-    version = (ask.selector.text, tag, hub.head, live, ask.every)
+    page = topic_page(ask.selector.text, records, shown)
+    version = (ask.selector.text, tag, *shown[:-1])
     coded = context.coder.coded(ask, version, HTML, page, keep=keep)
     if keep and not coded.kept:
         headers[0] = CACHED
