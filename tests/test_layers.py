@@ -30,6 +30,7 @@ ORDER = [
     "http",
     "publishing",
     "ways",
+    "lab",
     "metrics",
     "app",
     "server",

@@ -13,6 +13,7 @@ from .http.exchange import Body, Exchange, Plan, Response
 from .http.negotiate import prefers_html
 from .http.problems import problem_response, refusal
 from .http.request import Request
+from .lab import Lab
 from .metrics import MetricsPage
 from .problem import Problem
 from .topics import Selector, is_pattern
@@ -48,8 +49,9 @@ _MAX_LISTED = 10_000
 class App:
     """Plans requests for one server."""
 
-    def __init__(self, context: Context, access: Access) -> None:
+    def __init__(self, context: Context, access: Access, lab: Lab) -> None:
         self._context = context
+        self._lab = lab
         self._access = access
         self._base = context.settings.base_path
         self._metrics = MetricsPage(context.feeds, context.meters)
@@ -84,6 +86,8 @@ class App:
             plan = self._topic(request, path[len("/topics/") :])
         elif path == "/topics":
             plan = self._topics(request)
+        elif path == "/lab" or path.startswith("/lab/"):
+            plan = self._lab.plan(request, path[len("/lab") :])
         else:
             page = self._pages.get(path)
             if page is None:
@@ -137,7 +141,9 @@ class App:
             return _plan_way(ask, partial(single_record, context, ask, id))
         if ask.way == "websocket":
             self._access.check_origin(request)
-        return _plan_way(ask, _WAYS[ask.way](context, ask))
+        plan = _plan_way(ask, _WAYS[ask.way](context, ask))
+        client = request.first("client")
+        return self._lab.metered(client, plan) if client else plan
 
     def _listing(self, request: Request) -> Response:
         listed = [
