@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -29,7 +31,23 @@ def demo(settings: Settings) -> int:
     except ModuleNotFoundError:
         say("psutil is missing; install hexcast[demo]")
         return FAILED
-    return run_server(settings, _announce, _publish)
+    again = False
+
+    def restart() -> None:
+        nonlocal again
+        again = True
+        signal.raise_signal(signal.SIGTERM)  # a stop like any other, after which it begins again
+
+    def ready(server: Server) -> None:
+        if settings.port:  # else it would come back elsewhere
+            server.lab.restart = restart
+        _announce(server)
+
+    code = run_server(settings, ready, _publish)
+    if again and code == 0:
+        sys.stderr.flush()
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+    return code
 
 
 def _announce(server: Server) -> None:
@@ -40,6 +58,7 @@ def _announce(server: Server) -> None:
         f"  In a browser:        {topics}/{PREFIX}/cpu",
         f"  all of them:         {topics}/{PREFIX}/*",
         f"  what is live:        {server.url}/",
+        f"  the six ways:        {server.url}/lab",
         f"  Server-Sent Events:  curl -N '{topics}/{PREFIX}/cpu?way=sse'",
         f"  a value:             curl {topics}/{PREFIX}/memory",
         f"  notable changes:     hexcast sub {PREFIX}/events --url {server.url}",

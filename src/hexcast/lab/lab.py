@@ -140,15 +140,12 @@ class Lab:
                 query += f"&since={cursor}"
             return f"{address.base}/topics/{quote(run.stream_topic)}?{query}"
 
-        def tell(id: str, size: int) -> None:
+        def tell(what: str, id: str) -> None:
             # What it counts itself is exact; the server's count knows no compressed headers.
             client.received, client.sent = push.sent, push.received
-            run.pushed.append([id, round(_wall(), 3)])
+            run.pushed.append([what, round(_wall(), 3), id])
 
-        def gap() -> None:
-            run.pushed.append(["", round(_wall(), 3)])
-
-        push = PushClient(address, path, tell, gap)
+        push = PushClient(address, path, tell)
         self._push[run.name] = push
 
     def _change(self, name: str, body: bytes) -> dict[str, object]:

@@ -8,6 +8,7 @@ many bytes a second, `buffering` gathers open answers as a proxy does that was n
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import thread_time
@@ -61,11 +62,13 @@ class Client:
         self.away_until = 0.0
         self.slow = 0  # bytes a second; 0 for as fast as it reads
         self.buffering = False
+        self._paces: deque[tuple[float, int]] = deque(maxlen=12)  # when, and what was sent by then
         self._tag = ""
         self._timing = False
 
     def figures(self) -> dict[str, object]:
-        """The counters as they stand."""
+        """The counters as they stand: asked for now and then."""
+        self._paces.append((self.clock(), self.sent))
         return {
             "requests": self.requests,
             "vain": self.vain,
@@ -78,6 +81,13 @@ class Client:
             "slow": self.slow,
             "proxy": self.buffering,
         }
+
+    def pace(self) -> int:
+        """Bytes a second that were sent to it lately."""
+        if len(self._paces) < 2:
+            return 0
+        (began, before), (now, sent) = self._paces[0], self._paces[-1]
+        return int((sent - before) / max(now - began, 0.001))
 
     def cut(self, seconds: float = 0.0) -> None:
         """Abort what is open, and for a time whatever comes."""
@@ -157,7 +167,7 @@ _NO_PLAN = Plan(lambda exchange, body: None)
 class Metered(Exchange):
     """Another exchange, with a meter. Its owner is told of everything through this."""
 
-    __slots__ = ("_client", "_full", "_gathered", "_held", "_inner", "_out", "_owner", "_tunnel")
+    __slots__ = ("_client", "_full", "_gathered", "_held", "_inner", "_out", "_owner", "_pushed", "_tunnel")
 
     def __init__(self, inner: Exchange, client: Client) -> None:
         self._inner = inner
@@ -165,6 +175,7 @@ class Metered(Exchange):
         self._owner: Owner | None = None
         self._tunnel: Tunnel | None = None
         self._out: Callable[[bytes], None] | None = None
+        self._pushed = 0  # bytes of answers pushed before the lines that tell of them
         self._full = False  # the socket is
         self._held = False  # by us, because its reader is slow
         self._gathered: list[bytes] | None = [] if client.buffering else None
@@ -271,7 +282,8 @@ class Metered(Exchange):
             data, self._gathered = b"".join(self._gathered), []
         self._send(data)
         if client.slow and not self._held:
-            self._hold(len(data) / client.slow)
+            self._hold((len(data) + self._pushed) / client.slow)
+        self._pushed = 0
 
     def _send(self, data: bytes) -> None:
         client = self._client
@@ -316,7 +328,9 @@ class Metered(Exchange):
         client = self._client
         pushed = self._inner.push(target, response)
         if pushed:
-            client.sent += len(response.block) + len(response.body)
+            size = len(response.block) + len(response.body)
+            client.sent += size
+            self._pushed += size
             client.cpu += call_cost().send
         return pushed
 

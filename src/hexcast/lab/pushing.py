@@ -65,32 +65,32 @@ _line = msgspec.json.Decoder(_Line)
 class PushClient:
     """Follows a topic by push until it is stopped, with its cursor across all that happens.
 
-    `path` gives the path to ask for, with a cursor; `tell` is called with the id of each record and
-    the bytes it brought, when it has come; `gap` when a gap is told.
+    `path` gives the path to ask for, with a cursor. `tell` is called when something has come, with
+    what it is and its id: a `record`, a `gap`, or that it is connected `again`.
     """
 
     def __init__(
         self,
         address: Address,
         path: Callable[[str], str],
-        tell: Callable[[str, int], None],
-        gap: Callable[[], None],
+        tell: Callable[[str, str], None],
     ) -> None:
         self.address = address
         self.path = path
         self.tell = tell
-        self.gap = gap
         self.received = 0  # bytes from the server, all counted
         self.sent = 0
-        self.opened = 0  # connections on which an answer began
         self.way = ""  # how the server answers
         self.cursor = ""
-        self._task = asyncio.get_running_loop().create_task(self._follow())
         self._link: _Link | None = None
+        self._at_once = False  # connect anew without a pause, because another path is wanted
+        self._lost = False  # the last connection was lost
+        self._task = asyncio.get_running_loop().create_task(self._follow())
 
     def again(self) -> None:
         """Ask anew, for another path."""
         self.cursor = ""
+        self._at_once = True
         if self._link is not None:
             self._link.close()
 
@@ -108,7 +108,10 @@ class PushClient:
         while True:
             with suppress(OSError, TimeoutError):
                 await self._connect()
-            await asyncio.sleep(AGAIN_SECONDS)
+            self._lost = not self._at_once
+            self._at_once = False
+            if self._lost:
+                await asyncio.sleep(AGAIN_SECONDS)
 
     async def _connect(self) -> None:
         address = self.address
@@ -121,7 +124,7 @@ class PushClient:
             context.set_alpn_protocols(["h2"])
         async with asyncio.timeout(CONNECT_SECONDS):
             _, link = await asyncio.get_running_loop().create_connection(
-                lambda: _Link(self), address.host, address.port, ssl=context
+                lambda: _Link(self, again=self._lost), address.host, address.port, ssl=context
             )
         self._link = link
         try:
@@ -136,15 +139,15 @@ class _Promise:
     """A record that is told of by a line, and comes by a stream of its own or with the line."""
 
     id: str
-    size: int = 0
     complete: bool = False
 
 
 class _Link(asyncio.Protocol):
     """One connection."""
 
-    def __init__(self, client: PushClient) -> None:
+    def __init__(self, client: PushClient, *, again: bool) -> None:
         self.client = client
+        self._again = again
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._transport = cast(asyncio.Transport, None)  # from connection_made
         self._machine = H2Connection(H2Configuration(client_side=True, header_encoding=None))
@@ -201,7 +204,8 @@ class _Link(asyncio.Protocol):
                 self.close()
                 return
             client.way = headers.get(b"hexcast-way", b"").decode("latin-1")
-            client.opened += 1
+            if self._again:
+                client.tell("again", "")
         elif isinstance(event, PushedStreamReceived) and event.pushed_stream_id is not None:
             found = _ID.search(dict(event.headers or ()).get(b":path", b""))
             promise = _Promise(found[1].decode() if found else "")
@@ -213,8 +217,6 @@ class _Link(asyncio.Protocol):
             )
             if event.stream_id == self._asked:
                 self._lines(data)
-            elif event.stream_id in self._promised:
-                self._promised[event.stream_id].size += len(data)
         elif isinstance(event, StreamEnded):
             if event.stream_id == self._asked:
                 self.close()
@@ -244,7 +246,7 @@ class _Link(asyncio.Protocol):
         while self._order and self._order[0].complete:
             promise = self._order.popleft()
             self.client.cursor = promise.id
-            self.client.tell(promise.id, promise.size)
+            self.client.tell("record", promise.id)
 
     def _lines(self, data: bytes) -> None:
         *lines, self._rest = (self._rest + data).split(b"\n")
@@ -255,17 +257,17 @@ class _Link(asyncio.Protocol):
                 if line.startswith(b"id: "):
                     self._got(_Promise(line[4:].decode("ascii"), complete=True))
                 elif line == b"event: hexcast:gap":
-                    self.client.gap()
+                    self.client.tell("gap", "")
                 continue
             told = _line.decode(line)
             if told.gap is not None:
-                self.client.gap()
+                self.client.tell("gap", "")
             elif told.cursor:
                 self.client.cursor = told.cursor
             elif told.id and told.pushed and told.id in self._pushes:
                 self._got(self._pushes.pop(told.id))
             elif told.id:
-                self._got(_Promise(told.id, len(line), complete=True))
+                self._got(_Promise(told.id, complete=True))
 
     def close(self) -> None:
         """End in order."""

@@ -34,6 +34,9 @@ MAX_BYTES_A_SECOND = 8 * 2**20
 FIGURES_SECONDS = 0.25
 WATCHED_SECONDS = 30.0
 MAX_HARM_SECONDS = 60.0
+SLOWER = 4
+"""A slow reader reads this part of what it got until then."""
+
 _BURST = 8
 """Publications made up for at once after a busy moment; what is late beyond that is left out."""
 
@@ -65,8 +68,6 @@ class Break(msgspec.Struct):
     way: str = ""
     """One way, or empty for all."""
     seconds: float = 0.0
-    bytes: int = 4096
-    """What a slow reader reads a second."""
 
 
 class Run:
@@ -153,7 +154,7 @@ class Run:
             if harm.what == "cut":
                 client.cut(seconds)
             elif harm.what == "slow":
-                client.slow = min(max(harm.bytes, 256), 2**20)
+                client.slow = client.pace() // SLOWER + 1
                 self._later(seconds or MAX_HARM_SECONDS, partial(_heal, client))
             elif harm.what == "proxy":
                 client.buffering = True
