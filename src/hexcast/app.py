@@ -47,9 +47,9 @@ _MAX_LISTED = 10_000
 
 
 class App:
-    """Plans requests for one server."""
+    """Plans requests for one server; there is a lab where one is given."""
 
-    def __init__(self, context: Context, access: Access, lab: Lab) -> None:
+    def __init__(self, context: Context, access: Access, lab: Lab | None = None) -> None:
         self._context = context
         self._lab = lab
         self._access = access
@@ -86,7 +86,7 @@ class App:
             plan = self._topic(request, path[len("/topics/") :])
         elif path == "/topics":
             plan = self._topics(request)
-        elif path == "/lab" or path.startswith("/lab/"):
+        elif self._lab is not None and (path == "/lab" or path.startswith("/lab/")):
             plan = self._lab.plan(request, path[len("/lab") :])
         else:
             page = self._pages.get(path)
@@ -142,8 +142,9 @@ class App:
         if ask.way == "websocket":
             self._access.check_origin(request)
         plan = _plan_way(ask, _WAYS[ask.way](context, ask))
-        client = request.first("client")
-        return self._lab.metered(client, plan) if client else plan
+        if self._lab is not None and "client" in request.query:
+            return self._lab.metered(request.first("client"), plan)
+        return plan
 
     def _listing(self, request: Request) -> Response:
         listed = [

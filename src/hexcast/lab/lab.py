@@ -125,10 +125,10 @@ class Lab:
         run = Run(name, self._context.hub, feeds.clock, _wall, self._later, wish)
         self._runs[name] = run
         run.ended = partial(self._forget, run)
-        self._follow(run, address)
+        self._follow(run, address, wish.cursor)
         return self._told(run)
 
-    def _follow(self, run: Run, address: Address) -> None:
+    def _follow(self, run: Run, address: Address, cursor: str) -> None:
         """Begin the run's client of push."""
         client = run.clients["push"]
 
@@ -145,8 +145,7 @@ class Lab:
             client.received, client.sent = push.sent, push.received
             run.pushed.append([what, round(_wall(), 3), id])
 
-        push = PushClient(address, path, tell)
-        self._push[run.name] = push
+        self._push[run.name] = push = PushClient(address, path, tell, quote(cursor))
 
     def _change(self, name: str, body: bytes) -> dict[str, object]:
         run = self._run(name)

@@ -74,6 +74,7 @@ class PushClient:
         address: Address,
         path: Callable[[str], str],
         tell: Callable[[str, str], None],
+        cursor: str = "",
     ) -> None:
         self.address = address
         self.path = path
@@ -81,10 +82,10 @@ class PushClient:
         self.received = 0  # bytes from the server, all counted
         self.sent = 0
         self.way = ""  # how the server answers
-        self.cursor = ""
+        self.cursor = cursor
         self._link: _Link | None = None
         self._at_once = False  # connect anew without a pause, because another path is wanted
-        self._lost = False  # the last connection was lost
+        self._lost = bool(cursor)  # the last connection was lost
         self._task = asyncio.get_running_loop().create_task(self._follow())
 
     def again(self) -> None:

@@ -55,6 +55,8 @@ class Wish(msgspec.Struct):
     """A topic to watch; then nothing is published."""
     n: int = 0
     """The number after which to go on."""
+    cursor: str = ""
+    """Where its client of push goes on."""
     rate: float | None = None
     size: int | None = None
     send: Send | None = None

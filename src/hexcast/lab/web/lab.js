@@ -22,6 +22,7 @@ const session = new Session({
   figures: (told) => heard(told),
   published: (record) => watched(record),
   anew: () => log("The server was started anew: the run goes on under its old name."),
+  pushCursor: () => panels.find((panel) => panel.way === "push")?.newest ?? "",
   up: () => { $("connection").hidden = true; },
   down: () => { $("connection").hidden = false; },
 });

@@ -132,7 +132,9 @@ export class Panel {
     return {
       p50: this.tally.age(0.5), p99: this.tally.age(0.99), requests: per("requests"),
       bytes: Object.fromEntries(
-        Object.entries(this.segments).map(([send, s]) => [send, (s.in + s.out) / s.changes]),
+        Object.entries(this.segments).map(
+          ([send, s]) => [send, s.in + s.out ? (s.in + s.out) / s.changes : null],
+        ),
       ),
       cpu: cpu === null ? null : cpu * 1000, memory: this.memory, counts: { ...this.tally.counts },
       proxied: this.proxied && `${this.proxied} (tried)`,

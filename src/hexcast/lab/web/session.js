@@ -93,7 +93,10 @@ export class Session {
       this.take(await this.call("GET", `/${run}`));
     } catch (error) {
       if (error.status !== 404) { setTimeout(() => this.again(), AGAIN_MS); return; }
-      const wish = { run, topic: own ? page : "", rate, size, send, kind, n: this.lastN ?? n };
+      const wish = {
+        run, topic: own ? page : "", rate, size, send, kind, n: this.lastN ?? n,
+        cursor: this.to.pushCursor(),
+      };
       try {
         this.take(await this.call("POST", "", wish));
         this.starts += 1;

@@ -17,7 +17,7 @@ export function rows(measured) {
       words.name, ms(m.p50), ms(m.p99), count(m.requests),
       ...SENDS.map(({ send }) => bytes(m.bytes[send])),
       m.cpu === null ? "–" : `${count(m.cpu)} µs`,
-      m.memory ? bytes(m.memory) : "0 between requests",
+      m.memory ? bytes(m.memory) : "0 at rest",
       m.proxied || words.proxies, words.script, words.both, words.choose, words.said,
     ];
   });
