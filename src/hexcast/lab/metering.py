@@ -35,6 +35,9 @@ __all__ = ["Client", "Metered"]
 PROXY_BYTES = 16 * 1024
 """What the buffering proxy gathers before it passes anything on."""
 
+_TAIL = 39
+"""Bytes of the header Date and of the empty line after the headers."""
+
 Later = Callable[[float, Callable[[], None]], object]
 Run = Callable[[Exchange, bytes], None]
 
@@ -167,7 +170,17 @@ _NO_PLAN = Plan(lambda exchange, body: None)
 class Metered(Exchange):
     """Another exchange, with a meter. Its owner is told of everything through this."""
 
-    __slots__ = ("_client", "_full", "_gathered", "_held", "_inner", "_out", "_owner", "_pushed", "_tunnel")
+    __slots__ = (
+        "_client",
+        "_full",
+        "_gathered",
+        "_held",
+        "_inner",
+        "_out",
+        "_owner",
+        "_pushed",
+        "_tunnel",
+    )
 
     def __init__(self, inner: Exchange, client: Client) -> None:
         self._inner = inner
@@ -245,7 +258,7 @@ class Metered(Exchange):
     def respond(self, response: Response) -> None:
         client = self._client
         client.answered(response)
-        client.sent += len(response.block) + 39 + len(response.body)  # with Date and the empty line
+        client.sent += len(response.block) + _TAIL + len(response.body)
         client.cpu += call_cost().send
         self._owner = None
         self._over()
@@ -267,7 +280,9 @@ class Metered(Exchange):
         self, status: int, headers: Headers, out: Callable[[bytes], None]
     ) -> Callable[[bytes], None]:
         client = self._client
-        client.sent += len(head_block(status, headers)) + 39
+        if status == 200 and self.frame is not plain:
+            headers = (*headers, ("Transfer-Encoding", "chunked"))
+        client.sent += len(head_block(status, headers)) + _TAIL
         client.cpu += call_cost().send
         self.request = Request.spent()
         self._out = out

@@ -9,7 +9,7 @@ import { SENDS, WAYS, ms } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const asked = new URLSearchParams(location.search);
-const SCENE_MS = 20000;
+const SCENE_MS = 1000 * (Number(asked.get("scene")) || 20);
 const CUT_SECONDS = 3;
 const SLOW_SECONDS = 6;
 const RATES = [0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200];
