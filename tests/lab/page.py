@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import subprocess
 import tarfile
@@ -73,7 +72,7 @@ class Lab:
         try:
             async with deadline(what, seconds):
                 while not enough(last := await self.state()):
-                    await asyncio.sleep(0.1)
+                    await self.page.wait_for_timeout(100)
         except AssertionError as error:
             raise AssertionError(f"{error}: {last}") from None
         return last
@@ -89,7 +88,7 @@ async def lab(browser: Browser, url: str, query: str = "", **options: Any) -> As
         await tab.page.goto(f"{url}/lab{query}")
         async with deadline("a run", 20):
             while not await tab.page.evaluate("Boolean(window.lab)"):
-                await asyncio.sleep(0.05)
+                await tab.page.wait_for_timeout(50)
         yield tab
     finally:
         await context.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import csv
 import io
 import json
@@ -150,7 +149,7 @@ async def test_two_tabs_do_not_starve_each_other(server: Server) -> None:
             while not await two.evaluate(
                 "Boolean(window.lab?.panels.every((p) => p.tally.ages.length > 10))"
             ):
-                await asyncio.sleep(0.1)
+                await two.wait_for_timeout(100)
         before = await one.state()
         await one.until(
             "updates in the first",
@@ -194,7 +193,7 @@ async def test_one_s_own_topic(server: Server) -> None:
             state = await tab.state()
             if all(state[w]["changes"] > 3 for w in WAYS):
                 break
-            await asyncio.sleep(0.1)
+            await tab.page.wait_for_timeout(100)
         state = await tab.until("updates", lambda now: all(now[w]["changes"] > 3 for w in WAYS))
         assert all(state[w]["lost"] == state[w]["twice"] == 0 for w in WAYS), state
         assert not await tab.page.is_visible("#rate")
@@ -230,7 +229,7 @@ async def test_anybody_can_use_it(server: Server) -> None:
         await page.keyboard.press("ArrowRight")
         async with deadline("another choice", 10):
             while await page.evaluate("window.lab.session.settings.send") != "change":
-                await asyncio.sleep(0.05)
+                await tab.page.wait_for_timeout(50)
         assert tab.errors == []
 
 
@@ -242,5 +241,5 @@ async def test_the_scene_steps_through_what_is_sent(server: Server) -> None:
                 send = await tab.page.evaluate("window.lab.session.settings.send")
                 if send not in seen:
                     seen.append(send)
-                await asyncio.sleep(0.2)
+                await tab.page.wait_for_timeout(200)
         assert tab.errors == []
