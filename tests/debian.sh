@@ -5,6 +5,8 @@ missing=""
 command -v nginx >/dev/null || missing="$missing nginx-light"
 command -v curl >/dev/null || missing="$missing curl"
 command -v chromium >/dev/null || missing="$missing chromium"
+command -v nghttp >/dev/null && command -v h2load >/dev/null || missing="$missing nghttp2-client"
+command -v node >/dev/null || missing="$missing nodejs"
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
     echo "The tests need:$missing" >&2

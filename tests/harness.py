@@ -217,6 +217,21 @@ class Server(Endpoint):
                 self._stderr.close()
 
 
+class SecureServer(Server):
+    """A server over TLS, for a certificate whose name is `localhost`.
+
+    The helpers below that speak plain HTTP/1.1 are not for it.
+    """
+
+    def __init__(self, cert: Path, key: Path, *options: str) -> None:
+        super().__init__("--tls-cert", str(cert), "--tls-key", str(key), *options)
+        self.cert = cert
+
+    @property
+    def url(self) -> str:
+        return f"https://localhost:{self.port}{self.base}"
+
+
 @asynccontextmanager
 async def deadline(what: str, seconds: float = DEADLINE) -> AsyncIterator[None]:
     """Whatever is awaited inside must be over in time."""

@@ -8,6 +8,8 @@ import pty
 import queue
 import re
 import signal
+import socket
+import socketserver
 import subprocess
 import sys
 import termios
@@ -15,7 +17,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO, Any, Literal, Self
 
@@ -210,13 +212,43 @@ def _told(line: str) -> bool:
 
 
 @contextmanager
-def serving(command: str, *options: str, port: int = 0) -> Iterator[Hexcast]:
+def serving(
+    command: str, *options: str, port: int = 0, env: dict[str, str] | None = None
+) -> Iterator[Hexcast]:
     """A command that serves, from its start line on."""
-    with Hexcast(command, "--port", str(port), *options, strict=False) as program:
-        found = re.search(r"serves (http://\S+)", program.until("serves"))
+    with Hexcast(command, "--port", str(port), *options, strict=False, env=env) as program:
+        found = re.search(r"serves (https?://\S+)", program.until("serves"))
         assert found is not None
         program.url = found[1]
         yield program
+
+
+@contextmanager
+def http1_only(url: str) -> Iterator[str]:
+    """What stands before a server and speaks HTTP/1.1 alone; its URL."""
+    host, _, port = url.removeprefix("http://").partition(":")
+
+    class Passing(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            first = self.request.recv(65536)
+            if first.startswith(b"PRI "):
+                self.request.sendall(b"HTTP/1.1 505 X\r\nContent-Length: 0\r\n\r\n")
+                return
+            with socket.create_connection((host, int(port)), 10) as server:
+                server.sendall(first)
+                with suppress(OSError):  # the client goes when it has enough
+                    while data := server.recv(65536):
+                        self.request.sendall(data)
+
+    class Passer(socketserver.ThreadingTCPServer):
+        daemon_threads = True
+
+    with Passer(("127.0.0.1", 0), Passing) as passer:
+        thread = threading.Thread(target=passer.serve_forever, args=(0.05,), daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{passer.server_address[1]}"
+        passer.shutdown()
+        thread.join(SECONDS)
 
 
 def wait_until(condition: Any, seconds: float = SECONDS) -> Any:

@@ -4,13 +4,14 @@ import json
 import os
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from hexcast.cli.show import gap_message, human, json_line
 from hexcast.client import Gap, Record
 
-from .programs import Hexcast, hexcast, serving
+from .programs import Hexcast, hexcast, http1_only, serving
 
 
 def test_it_follows_until_ctrl_c(server: Hexcast, topic: str) -> None:
@@ -120,6 +121,34 @@ def test_a_refusal_is_told_in_one_line(server: Hexcast, topic: str) -> None:
     assert done.out == ""
     assert done.err.startswith("hexcast: Bad Request: since")
     assert done.err.count("\n") == 1
+
+
+def test_push_over_https(tmp_path: Path) -> None:
+    with serving("serve", "--tls-dev", env={"XDG_CACHE_HOME": str(tmp_path)}) as server:
+        url = ("--url", server.url)
+        cert = ("--ca", str(tmp_path / "hexcast" / "tls" / "dev.pem"))
+        assert hexcast("pub", "t", "one", "--insecure", *url).code == 0
+        refused = hexcast("sub", "t", "--way", "push", *url)
+        assert refused.code == 1
+        assert "is not trusted: self-signed certificate" in refused.err
+        with Hexcast("sub", "t", "--way", "push", "--last", "1", "--json", *cert, *url) as program:
+            assert json.loads(program.line() or "")["data"] == "one"
+            program.until("connected (push)")
+            assert hexcast("pub", "t", "two", "--end", *cert, *url).code == 0
+            assert json.loads(program.line() or "")["data"] == "two"
+            assert program.wait() == 0
+        wrong = hexcast("sub", "t", "--ca", "/nowhere.pem", *url)
+        assert (wrong.code, wrong.out) == (2, "")
+
+
+def test_the_way_that_serves_in_place_of_push_is_told(server: Hexcast, topic: str) -> None:
+    server.post(topic, "x")
+    with http1_only(server.url) as url:
+        command = ["sub", topic, "--way", "push", "--last", "1", "--json", "--url", url]
+        with Hexcast(*command) as program:
+            assert json.loads(program.line() or "")["data"] == "x"
+            program.until("connected (sse: no push over HTTP/1.1)")
+            assert program.stop(signal.SIGINT) == 130
 
 
 RECORD = Record("k-7", "a/b", "post", {"n": 1}, None, "application/json", None, raw=b'{"id":"k-7"}')

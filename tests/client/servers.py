@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
+from urllib.parse import urlsplit
 
 START_SECONDS = 20.0
 STOP_SECONDS = 20.0
@@ -46,12 +47,12 @@ class ServerProcess:
                 stderr=said,
             )
         deadline = time.monotonic() + START_SECONDS
-        while (found := re.search(r"serves (http://\S+)", self.read_messages())) is None:
+        while (found := re.search(r"serves (https?://\S+)", self.read_messages())) is None:
             assert self._process.poll() is None, self.messages
             assert time.monotonic() < deadline, "no start line in time"
             time.sleep(0.01)
         self.url = found[1]
-        self.port = int(re.search(r":(\d+)", self.url.removeprefix("http:"))[1])  # type: ignore[index]
+        self.port = urlsplit(self.url).port or 0
         return self
 
     def read_messages(self) -> str:
@@ -105,7 +106,7 @@ class CuttingProxy:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[Self]:
-        async with _listening(self._connection) as self.url:
+        async with listening(self._connection) as self.url:
             yield self
 
     def cut(self) -> None:
@@ -164,7 +165,7 @@ class ScriptedServer:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[Self]:
-        async with _listening(self._connection) as self.url:
+        async with listening(self._connection) as self.url:
             yield self
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -188,7 +189,7 @@ Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]
 
 
 @contextlib.asynccontextmanager
-async def _listening(handle: Handler) -> AsyncIterator[str]:
+async def listening(handle: Handler) -> AsyncIterator[str]:
     """Serve connections with `handle` on a free port; the URL. All of them end with it."""
     tasks: set[asyncio.Task[None]] = set()
 

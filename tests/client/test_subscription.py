@@ -16,7 +16,7 @@ from hexcast.client.ways.base import WayName
 
 from .servers import CuttingProxy, ServerProcess
 
-WHOLE_WAYS: list[WayName] = ["sse", "websocket", "long-poll", "poll"]
+WHOLE_WAYS: list[WayName] = ["sse", "websocket", "long-poll", "poll", "push"]
 """The ways that bring every record; `refresh` shows the newest only."""
 
 WAYS: list[WayName] = [*WHOLE_WAYS, "refresh"]

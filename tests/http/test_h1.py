@@ -309,6 +309,33 @@ def test_the_same_bytes_are_read_once(world: World) -> None:
     assert world.service.known(b"POST /topics/a HTTP/1.1\r\nHost: localhost\r\n\r\n") is None
 
 
+def test_clients_that_differ_in_name_only_say_the_same(world: World) -> None:
+    line = b"GET /topics/s?since=now HTTP/1.1\r\n"
+    for name in (b"one", b"two"):
+        world.connect().send(KEEP[:-2] + b"User-Agent: " + name + b"\r\n\r\n")
+    world.connect().send(line + b"Host: localhost\r\nUser-Agent: one\r\n\r\n")
+    # Never sent in these words, but each part of it was.
+    assert world.service.known(line + b"Host: localhost\r\nUser-Agent: two\r\n\r\n") is not None
+    assert world.service.known(line + b"Host: localhost\r\nAccept: */*\r\n\r\n") is None
+
+
+def test_a_host_in_the_request_line_vouches_for_no_header(world: World) -> None:
+    strange = b"\r\nHost: strange.example\r\n\r\n"
+    wire = world.connect()
+    wire.send(b"GET http://localhost/topics/s HTTP/1.1" + strange)
+    wire.send(KEEP)
+    assert [s for s, _ in answers(wire.take())] == [200, 200]
+    wire.send(b"GET /topics/s HTTP/1.1" + strange)
+    assert [s for s, _ in answers(wire.take())][2:] == [421]
+
+
+def test_nothing_is_kept_of_a_request_that_is_being_answered(world: World) -> None:
+    wire = world.connect()
+    wire.send(KEEP.replace(b"/s", b"/s?way=sse"))
+    assert wire.connection.exchange is not None
+    assert wire.connection.queue is None and wire.connection.exchange.request.headers == {}
+
+
 @given(st.lists(st.binary(max_size=80) | st.just(KEEP), max_size=6))
 def test_no_bytes_raise_anything_or_are_answered_after_the_end(pieces: list[bytes]) -> None:
     world = World(Settings())

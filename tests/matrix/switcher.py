@@ -8,41 +8,25 @@ connection; it ends at a byte or a moment chosen beforehand, wherever in the pro
 from __future__ import annotations
 
 import asyncio
-import base64
-import html
-import json
 import random
-import re
 import socket
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote
 
-from harness import Server, request_bytes, upgrade_fields
-from wire import (
-    CLOSE,
-    PING,
-    PONG,
-    TEXT,
-    Body,
-    Event,
-    Frame,
-    Head,
-    SseParser,
-    WsParser,
-    parse_head,
-    seq,
-    ws_frame,
-)
+from harness import Server
+from wire import Event, seq
 
-WAYS = ("sse", "websocket", "hexcast.v1", "long-poll", "poll", "refresh")
+from .incoming import NUMBER, Incoming
+from .incoming_h2 import H2Incoming
+
+WAYS = ("sse", "websocket", "hexcast.v1", "long-poll", "poll", "push", "refresh")
+
+# Those that make sure to get everything in the end.
+WHOLE_WAYS = WAYS[:6]
 
 ANSWER = 20.0
 """Seconds within which the first byte of an answer that is not held must come."""
-
-NUMBER = re.compile(r"n=(\d+);")
 
 
 class Fault(AssertionError):
@@ -103,6 +87,8 @@ class Switcher:
     """The SEQ of the newest record or cursor so far."""
     cuts: int = 0
     visits: Counter[str] = field(default_factory=Counter)
+    versions: Counter[str] = field(default_factory=Counter)
+    """Visits by the version of HTTP."""
     glimpsed: dict[str, int] = field(default_factory=dict)
     """Of each state, the newest value that a page showed."""
     unheard: bool = False
@@ -225,7 +211,9 @@ class Switcher:
         self, way: str, cut: Cut, reader: asyncio.StreamReader, writer: asyncio.StreamWriter,
         limit: asyncio.Timeout,
     ) -> None:  # fmt: skip
-        incoming = Incoming(self, way, writer.write)
+        http2 = way == "push" or self.chance.random() < 0.4
+        self.versions["2" if http2 else "1.1"] += 1
+        incoming = (H2Incoming if http2 else Incoming)(self, way, writer.write)
         writer.write(incoming.request())
         left = cut.size
         while left:
@@ -250,144 +238,3 @@ class Switcher:
             or (self.seen.get(topic) and self.seen[topic][-1][0] == len(published[topic]) - 1)
             for topic in (*self.selector.streams, *self.selector.states)
         )
-
-
-class Incoming:
-    """What arrives on one connection, parsed as far as it has come."""
-
-    def __init__(self, client: Switcher, way: str, write: Callable[[bytes], None]) -> None:
-        self.client = client
-        self.way = way
-        self.write = write
-        self.got = b""
-        self.head: Head | None = None
-        self.body: Body | None = None
-        self.whole = b""
-        self.sse = SseParser()
-        self.ws = WsParser()
-        self.one: str | None = None
-        self.subscribe = False
-        self.state = ""
-
-    def request(self) -> bytes:
-        """A request of the way, with the client's cursor in one of the places for it."""
-        client = self.client
-        chance = client.chance
-        target = chance.choice(client.selector.targets)
-        fields: list[tuple[str, str]] = []
-        topics = (*client.selector.streams, *client.selector.states)
-        if self.way == "refresh":
-            self.state = chance.choice(client.selector.states)
-            target = "/topics/" + quote(self.state) + chance.choice(["?way=refresh", ""])
-            return request_bytes(client.server, "GET", target, {"Accept": "text/html"})
-        if self.way == "hexcast.v1" and chance.random() < 0.5:
-            self.subscribe = True
-            target = "/topics"
-        elif self.way in ("sse", "poll", "long-poll") and chance.random() < 0.5:
-            if client.cursor != "earliest":
-                fields.append(("Last-Event-ID", client.cursor))
-                # The place where the page once began, as EventSource repeats it.
-                target = _with(target, "since=earliest")
-            else:
-                target = _with(target, f"since={client.cursor}")
-        else:
-            target = _with(target, f"since={client.cursor}")
-        if self.way == "sse":
-            fields.append(("Accept", "text/event-stream"))
-            if len(topics) == 1 and "*" not in target and "topic=" not in target:
-                if chance.random() < 0.5:
-                    self.one = topics[0]
-                else:
-                    target = _with(target, "format=json")
-        elif self.way == "websocket":
-            target = _with(target, "format=json")
-        elif self.way == "poll":
-            target = _with(target, f"way=poll&limit={chance.choice([1, 7, 100, 1000])}")
-        elif self.way == "long-poll":
-            target = _with(
-                target, f"wait={chance.choice([1, 20])}&limit={chance.choice([3, 1000])}"
-            )
-        if self.way in ("websocket", "hexcast.v1"):
-            key = base64.b64encode(chance.randbytes(16)).decode()
-            fields += upgrade_fields(key, "hexcast.v1" if self.way == "hexcast.v1" else "")
-        return request_bytes(client.server, "GET", target, fields)
-
-    def feed(self, data: bytes) -> bool:
-        """Take what has come. True when an answer is complete and nothing more is expected."""
-        self.got += data if len(self.got) < 4096 else b""
-        if self.head is None:
-            self.whole += data
-            block, found, rest = self.whole.partition(b"\r\n\r\n")
-            if not found:
-                return False
-            self.head, self.whole = parse_head(block), b""
-            self._begin(self.head)
-            data = rest
-        if self.body is None:
-            for frame in self.ws.feed(data):
-                self._frame(frame)
-            return False
-        content = self.body.feed(data)
-        if self.way == "sse":
-            for event in self.sse.feed(content):
-                self.client.take_event(event, self.one)
-            if self.body.done:
-                raise self.client.fault("the event stream ended")
-            return False
-        self.whole += content
-        if self.body.done:
-            self._answer(self.head)
-        return self.body.done
-
-    def _begin(self, head: Head) -> None:
-        client = self.client
-        upgraded = self.way in ("websocket", "hexcast.v1")
-        if head.status != (101 if upgraded else 200):
-            raise client.fault(f"{self.way}: {head.status}")
-        expected = "websocket" if upgraded else self.way
-        if head.get("hexcast-way") != expected:
-            raise client.fault(f"asked for {expected}, got {head.get('hexcast-way')}")
-        if not upgraded:
-            self.body = Body(head, "GET")
-        elif self.subscribe:
-            message: dict[str, Any] = {
-                "subscribe": list(client.selector.names), "since": client.cursor, "ref": "s",
-            }  # fmt: skip
-            self.write(ws_frame(TEXT, json.dumps(message).encode()))
-        # Where a stream begins is as good a cursor as the one it was asked with.
-        adopt = self.way in ("sse", "websocket") and client.chance.random() < 0.5
-        if adopt and client.cursor != "earliest":
-            client.take_cursor(head.get("hexcast-cursor"))
-
-    def _frame(self, frame: Frame) -> None:
-        if frame.opcode == PING:
-            self.write(ws_frame(PONG, frame.payload))
-        elif frame.opcode == CLOSE:
-            raise self.client.fault(f"{self.way}: closed with {frame.payload!r}")
-        elif frame.opcode == TEXT and frame.fin:
-            self.client.take_message(json.loads(frame.payload))
-        else:
-            raise self.client.fault(f"{self.way}: {frame}")
-
-    def _answer(self, head: Head) -> None:
-        client = self.client
-        if self.way == "refresh":
-            numbers = NUMBER.findall(html.unescape(self.whole.decode()))
-            if not numbers:
-                raise client.fault(f"a page without the value: {self.whole[:300]!r}")
-            shown, had = int(numbers[0]), client.seen.get(self.state, [(-1, "")])
-            before = max(had[-1][0], client.glimpsed.get(self.state, -1))
-            if shown < before:
-                raise client.fault(f"{self.state}: the page shows {shown}, but {before} was there")
-            client.glimpsed[self.state] = shown
-            return
-        batch = json.loads(self.whole)
-        if batch["gap"]:
-            client.take_gap(batch["gap"])
-        for record in batch["records"]:
-            client.take_json(record)
-        client.take_cursor(batch["cursor"])
-
-
-def _with(target: str, parameter: str) -> str:
-    return f"{target}{'&' if '?' in target else '?'}{parameter}"

@@ -14,7 +14,7 @@ from harness import Server, get, seeded, unique
 from wire import seq
 
 from .publishers import by_batch, by_request
-from .switcher import WAYS, Cut, Selector, Switcher
+from .switcher import WAYS, WHOLE_WAYS, Cut, Selector, Switcher
 
 STREAMS = ("stream/0", "stream/1", "stream/2", "stream/deep/er")
 STATES = ("state/0", "state/1", "state/2", "state/deep/er")
@@ -120,7 +120,7 @@ class Run:
                     f"never complete: { ({t: (len(s), s[-1:]) for t, s in client.seen.items()}) } "
                     f"of { ({t: len(i) for t, i in self.ids.items()}) }"
                 )
-            way = client.chance.choice(WAYS[:5])
+            way = client.chance.choice(WHOLE_WAYS)
             await client.visit(way, Cut(10**7, 1.0, sighted=True))
 
     async def nothing_more(self) -> None:
@@ -134,8 +134,9 @@ class Run:
 
     def report(self) -> None:
         ways = sum((client.visits for client in self.clients), Counter())
+        versions = sum((client.versions for client in self.clients), Counter())
         print(
-            f"{sum(c.cuts for c in self.clients)} cuts; visits {dict(ways)}; "
+            f"{sum(c.cuts for c in self.clients)} cuts; visits {dict(ways)}, {dict(versions)}; "
             f"records { ({t: len(i) for t, i in self.ids.items()}) }; "
             f"gaps {sum(len(c.gaps) for c in self.clients)}"
         )
@@ -162,6 +163,8 @@ async def test_switching() -> None:
         assert all(len(ids) > 50 for ids in run.ids.values())
         ways = sum((client.visits for client in run.clients), Counter())
         assert all(ways[way] > 100 for way in WAYS), ways
+        versions = sum((client.versions for client in run.clients), Counter())
+        assert all(versions[version] > 500 for version in ("1.1", "2")), versions
 
 
 async def test_switching_with_tiny_holds() -> None:

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from fakes import EPOCH, Sent, World, delete, post, put
+from fakes import EPOCH, Sent, Wire, World, delete, post, put
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
@@ -108,6 +108,24 @@ def test_an_end_is_told_to_who_waits(world: World) -> None:
     post(world.hub, "a", end=True)
     world.soon.all()
     assert body(sent)["end"] is True
+
+
+def test_those_who_ask_the_same_in_one_turn_share_the_answer(world: World) -> None:
+    post(world.hub, "a", b"1")
+    asked = f"GET /topics/a?wait=9&since={EPOCH}-0 HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+
+    def told() -> list[str]:
+        wire = Wire(world)
+        wire.send(asked)
+        sent = bytes(wire.out).partition(b"\r\n\r\n")[2]
+        return [record["data"] for record in json.loads(sent)["records"]]
+
+    assert told() == told() == told() == ["1"]
+    post(world.hub, "a", b"2")  # in the same turn
+    assert told() == told() == ["1", "2"]
+    world.soon.all()
+    assert told() == ["1", "2"]
+    assert world.meters.ways["long-poll"].deliveries == 3 * 1 + 3 * 2
 
 
 def test_a_limit_is_kept_when_much_comes_at_once(world: World) -> None:

@@ -29,6 +29,18 @@ Url = Annotated[
     str,
     typer.Option("--url", envvar="HEXCAST_URL", help="The server.", metavar="URL"),
 ]
+Ca = Annotated[
+    str | None,
+    typer.Option(
+        "--ca",
+        envvar="HEXCAST_CA",
+        metavar="FILE",
+        help="Trust the certificates in this PEM file, in place of the system's.",
+    ),
+]
+Insecure = Annotated[
+    bool, typer.Option("--insecure", help="Take whatever certificate the server shows.")
+]
 DEFAULT_URL = f"http://{_DEFAULTS.host}:{_DEFAULTS.port}"
 
 _TOKEN_NOTE = "HEXCAST_TOKEN, if set, is sent as the token."
@@ -43,6 +55,7 @@ class Way(StrEnum):
     LONG_POLL = "long-poll"
     POLL = "poll"
     REFRESH = "refresh"
+    PUSH = "push"
 
 
 def _version(asked: bool) -> None:
@@ -114,16 +127,19 @@ def pub(
         ),
     ] = None,
     url: Url = DEFAULT_URL,
+    ca: Ca = None,
+    insecure: Insecure = False,
 ) -> None:
     """Publish DATA, or the lines of standard input.
 
     Each line goes out as it comes, as a record of its own; all are acknowledged. Of a single record
     the id is printed. Exits with 1 when anything was refused.
     """
+    from ..client import Trust
     from .pub import Publication, pub
 
     publication = Publication(topic, "put" if put else "post", event, type, key, end)
-    raise typer.Exit(pub(url, publication, data))
+    raise typer.Exit(pub(url, publication, data, Trust(ca, insecure)))
 
 
 @app.command(epilog=_TOKEN_NOTE)
@@ -143,12 +159,16 @@ def sub(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print each record as JSON.")] = False,
     url: Url = DEFAULT_URL,
+    ca: Ca = None,
+    insecure: Insecure = False,
 ) -> None:
     """Follow topics: a line for each record.
 
     Goes on until the topic ends. Comes back with its cursor when the connection is lost, so that
     no record is lost with it.
     """
+    from ..client import Trust
     from .sub import sub
 
-    raise typer.Exit(sub(url, topics, way.value, since=since, last=last, json=json))
+    trust = Trust(ca, insecure)
+    raise typer.Exit(sub(url, topics, way.value, since=since, last=last, json=json, trust=trust))

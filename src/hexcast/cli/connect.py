@@ -6,20 +6,22 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable
 
-from ..client import Client, Connected, HexcastError, Notice
-from .say import FAILED, INTERRUPTED, WRONG_USAGE, say
+from ..client import Client, Connected, HexcastError, Notice, Trust
+from .say import FAILED, INTERRUPTED, WRONG_USAGE, printable, say
 
 __all__ = ["Notices", "run_client"]
 
 
-def run_client(url: str, work: Callable[[Client], Awaitable[int]]) -> int:
+def run_client(
+    url: str, work: Callable[[Client], Awaitable[int]], trust: Trust | None = None
+) -> int:
     """Run `work` with a client of the server at `url`; give the exit code.
 
     Errors that people can do something about end as one line on standard error.
     """
 
     async def run() -> int:
-        async with Client(url, os.environ.get("HEXCAST_TOKEN") or None) as client:
+        async with Client(url, os.environ.get("HEXCAST_TOKEN") or None, trust=trust) as client:
             return await work(client)
 
     try:
@@ -27,7 +29,7 @@ def run_client(url: str, work: Callable[[Client], Awaitable[int]]) -> int:
     except HexcastError as error:
         say(str(error))
         return FAILED
-    except ValueError as error:  # no URL, no topic
+    except ValueError as error:  # no URL, no topic, no certificates
         say(str(error))
         return WRONG_USAGE
     except KeyboardInterrupt:
@@ -44,8 +46,22 @@ class Notices:
     def __call__(self, notice: Notice) -> None:
         if isinstance(notice, Connected):
             if self._lost:
-                self._tell(f"connected ({notice.way})")
+                self._tell(f"connected ({_way(notice)})")
             self._lost = False
         else:
             self._lost = True
             self._tell(f"{notice.reason}; trying again in {notice.seconds:.1f} s")
+
+
+_FALLBACKS = {
+    "http1": "no push over HTTP/1.1",
+    "push-off": "push is switched off on the way",
+    "no-streams": "no streams for push are allowed on the way",
+}
+
+
+def _way(notice: Connected) -> str:
+    """The way that serves, and why it is not the one that was asked for."""
+    if not notice.fallback:
+        return notice.way
+    return f"{notice.way}: {_FALLBACKS.get(notice.fallback, printable(notice.fallback))}"

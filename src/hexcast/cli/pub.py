@@ -9,7 +9,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from ..client import Client, Message
+from ..client import Client, Message, Trust
 from ..client.lines import TooLong
 from ..media import settle_type
 from ..topics import check_topic
@@ -41,12 +41,13 @@ class Publication:
         return Message(self.topic, data, self.op, self.event, type, key, end)
 
 
-def pub(url: str, publication: Publication, data: str | None) -> int:
+def pub(url: str, publication: Publication, data: str | None, trust: Trust | None = None) -> int:
     """Publish; give the exit code."""
     if data is None:
-        return run_client(url, lambda client: _publish_lines(client, publication))
+        return run_client(url, lambda client: _publish_lines(client, publication), trust)
     # The bytes as the shell gave them, be they UTF-8 or not.
-    return run_client(url, lambda client: _publish_one(client, publication, os.fsencode(data)))
+    given = os.fsencode(data)
+    return run_client(url, lambda client: _publish_one(client, publication, given), trust)
 
 
 async def _publish_one(client: Client, publication: Publication, data: bytes) -> int:

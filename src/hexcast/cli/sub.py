@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from ..client import Client, Gap, Record, WayChoice
+from ..client import Client, Gap, Record, Trust, WayChoice
 from .connect import Notices, run_client
 from .say import DONE, say
 from .show import gap_message, human, human_parts, json_line
@@ -27,6 +27,7 @@ def sub(
     since: str | None,
     last: int | None,
     json: bool,
+    trust: Trust | None = None,
 ) -> int:
     """Follow `topics` until they end, or nobody reads standard output; give the exit code."""
     write = _json_writer() if json else _human_writer()
@@ -59,7 +60,7 @@ def sub(
         return DONE
 
     try:
-        return run_client(url, follow_while_read)
+        return run_client(url, follow_while_read, trust)
     except BrokenPipeError:
         # Whoever read has had enough. What is left in the buffer must not be flushed at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -13,6 +13,7 @@ from .plan import WayChoice
 from .records import Gap, Record
 from .retry import Connected, Lost, Notice
 from .subscription import Subscription
+from .trust import Trust
 from .window import Acknowledged, Published, Unknown
 from .wire import Message
 
@@ -32,6 +33,7 @@ __all__ = [
     "Record",
     "Refused",
     "Subscription",
+    "Trust",
     "Unknown",
     "WayChoice",
 ]

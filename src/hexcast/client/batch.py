@@ -149,7 +149,7 @@ class BatchPublisher:
                 return
             failure: HexcastError | None = None
             try:
-                request = await BatchRequest.open(self._transport.url, self._transport.headers)
+                request = await BatchRequest.open(self._transport)
                 try:
                     failure = await self._exchange(request)
                 finally:

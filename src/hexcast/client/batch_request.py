@@ -8,8 +8,7 @@ reads, so this speaks through h11, which does the protocol, over asyncio's strea
 from __future__ import annotations
 
 import asyncio
-import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -17,7 +16,7 @@ import h11
 
 from .errors import ConnectionFailed, ProtocolError, Refused
 from .lines import LineSplitter, TooLong
-from .transport import ANSWER_SECONDS, CONNECT_SECONDS, connection_errors
+from .transport import ANSWER_SECONDS, CONNECT_SECONDS, Transport, connection_errors
 
 __all__ = ["BatchRequest"]
 
@@ -45,8 +44,9 @@ class BatchRequest:
         """True when a first line of the answer has come."""
 
     @classmethod
-    async def open(cls, url: str, headers: Mapping[str, str]) -> Self:
+    async def open(cls, transport: Transport) -> Self:
         """Connect and send the head of the request. Raises ConnectionFailed."""
+        url = transport.url
         parts = urlsplit(url)
         secure = parts.scheme == "https"
         with connection_errors(url, reached=False):
@@ -54,12 +54,12 @@ class BatchRequest:
                 reader, writer = await asyncio.open_connection(
                     parts.hostname,
                     parts.port or (443 if secure else 80),
-                    ssl=ssl.create_default_context() if secure else None,
+                    ssl=transport.trust.context("http/1.1") if secure else None,
                 )
         request = cls(url, reader, writer)
         fields = [
             ("Host", parts.netloc.rpartition("@")[2]),
-            *headers.items(),
+            *transport.headers.items(),
             ("Accept", "application/x-ndjson, application/problem+json"),
             ("Content-Type", "application/x-ndjson"),
             ("Transfer-Encoding", "chunked"),

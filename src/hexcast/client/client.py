@@ -19,6 +19,7 @@ from .records import Record, read_message
 from .retry import Listener
 from .subscription import Subscription
 from .transport import Transport
+from .trust import Trust
 from .window import IN_HAND_TRIES, Published
 from .wire import Message, Verb, payload, topic_path, topics_path
 
@@ -31,11 +32,12 @@ PUBLISH_SECONDS = 15.0
 class Client:
     """A client of the server at `url`. Use it in `async with`, or call `aclose()` at the end.
 
-    `token` is sent as a bearer token. Raises ValueError where `url` is no http or https URL.
+    `token` is sent as a bearer token; `trust` says which certificates to take over https. Raises
+    ValueError where `url` is no http or https URL, or a file of certificates cannot be used.
     """
 
-    def __init__(self, url: str, token: str | None = None) -> None:
-        self._transport = Transport(url, token)
+    def __init__(self, url: str, token: str | None = None, *, trust: Trust | None = None) -> None:
+        self._transport = Transport(url, token, trust)
 
     @property
     def url(self) -> str:

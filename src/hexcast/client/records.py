@@ -18,10 +18,12 @@ from ..media import OCTETS, base_type, is_json
 from .errors import ProtocolError
 
 __all__ = [
+    "Announced",
     "Batch",
     "Gap",
     "Record",
     "decode",
+    "read_announcement",
     "read_batch",
     "read_gap",
     "read_message",
@@ -85,6 +87,26 @@ class Batch:
     end: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """A line of the way `push`: the record at `path`, pushed before it or not."""
+
+    id: str
+    topic: str
+    op: str
+    path: str
+    pushed: bool
+    raw: bytes = field(default=b"", repr=False, compare=False)
+
+
+class _WireAnnounced(msgspec.Struct):
+    id: str
+    topic: str
+    op: str
+    path: str
+    pushed: bool = False
+
+
 class _WireRecord(msgspec.Struct):
     id: str
     topic: str
@@ -124,6 +146,7 @@ _record = msgspec.json.Decoder(_WireRecord)
 _gap = msgspec.json.Decoder(_WireGap)
 _batch = msgspec.json.Decoder(_WireBatch)
 _notice = msgspec.json.Decoder(_WireNotice)
+_announced = msgspec.json.Decoder(_WireAnnounced)
 
 
 def decode(raw: bytes | str) -> Any:
@@ -181,6 +204,20 @@ def read_notice(raw: bytes) -> Record | Gap | str | dict[str, Any] | None:
     if bytes(notice.gap):
         return read_gap(bytes(notice.gap))
     return notice.error if notice.error is not None else notice.cursor
+
+
+def read_announcement(raw: bytes) -> Announced | Gap | str:
+    """A line of the way `push`: a record, a gap or a cursor. Raises ProtocolError."""
+    try:
+        notice = _notice.decode(raw)
+        if bytes(notice.gap):
+            return read_gap(bytes(notice.gap))
+        if notice.cursor is not None and not bytes(notice.topic):
+            return notice.cursor
+        wire = _announced.decode(raw)
+    except _BROKEN as error:
+        raise ProtocolError(f"not a line of pushed records: {error}") from error
+    return Announced(wire.id, wire.topic, wire.op, wire.path, wire.pushed, raw)
 
 
 def read_batch(raw: bytes) -> Batch:

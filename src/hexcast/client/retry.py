@@ -17,9 +17,13 @@ GOOD_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """A connection is up; `way` says what for: a way of receiving, or `publish`."""
+    """A connection is up; `way` says what for: a way of receiving, or `publish`.
+
+    `fallback` says why it is not the way that was asked for (`http1`, `push-off`, `no-streams`).
+    """
 
     way: str
+    fallback: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +47,11 @@ class Retrying:
         self._backoff = backoff or Backoff()
         self._connected_at: float | None = None
 
-    def connected(self, way: str) -> None:
+    def connected(self, way: str, fallback: str = "") -> None:
         """A try came through, as far as can be told."""
         self._connected_at = asyncio.get_running_loop().time()
         if self._listener is not None:
-            self._listener(Connected(way))
+            self._listener(Connected(way, fallback))
 
     def progressed(self) -> None:
         """Something worth having came through."""

@@ -109,7 +109,7 @@ class Subscription:
                                 position.cursor = item.cursor
                             case Opened():
                                 opened = True
-                                retrying.connected(way)
+                                retrying.connected(item.way or way, item.fallback)
                                 plan.worked()
                             case Retry():
                                 asked = item.seconds

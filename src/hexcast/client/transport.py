@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import httpx
 
 from .. import __version__
 from .errors import ConnectionFailed, ProtocolError, Refused
+from .trust import Trust
 from .wire import base_url
 
 __all__ = ["Answer", "Transport", "connection_errors"]
@@ -40,13 +42,16 @@ class Answer:
 class Transport:
     """The connections of one client to one server."""
 
-    def __init__(self, url: str, token: str | None = None) -> None:
+    def __init__(self, url: str, token: str | None = None, trust: Trust | None = None) -> None:
+        """Raises ValueError where `url`, or the file that `trust` names, cannot be used."""
         self.url = base_url(url)
+        self.trust = trust or Trust()
         self.headers = {"User-Agent": f"hexcast/{__version__}"}
         if token is not None:
             self.headers["Authorization"] = f"Bearer {token}"
         self._http = httpx.AsyncClient(
             headers=self.headers,
+            verify=self.trust.context() if self.url.startswith("https:") else False,
             timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
             # A subscription holds its connection for as long as it lives: they must not wait for
             # each other.
@@ -83,8 +88,8 @@ class Transport:
     @asynccontextmanager
     async def stream(
         self, path: str, *, headers: Mapping[str, str]
-    ) -> AsyncIterator[tuple[int, AsyncIterator[bytes]]]:
-        """GET an answer that stays open: its status, and its bytes as they come.
+    ) -> AsyncIterator[tuple[Answer, AsyncIterator[bytes]]]:
+        """GET an answer that stays open: its head, and its bytes as they come.
 
         Raises Refused for an error status, ConnectionFailed when nothing comes for
         `SILENCE_SECONDS` or the connection breaks.
@@ -110,7 +115,7 @@ class Transport:
                         "in place of an event stream"
                     )
                 async with aclosing(_prompt(response)) as pieces:
-                    yield response.status_code, pieces
+                    yield Answer(response.status_code, response.headers, b""), pieces
 
     async def aclose(self) -> None:
         """Close what is open."""
@@ -146,6 +151,7 @@ def connection_errors(url: str, *, reached: bool = True) -> Iterator[None]:
     try:
         yield
     except httpx.ConnectError as error:
+        _check_trust(url, error)
         raise ConnectionFailed(f"cannot reach {url}: {_cause(error)}", reached=False) from error
     except httpx.ConnectTimeout as error:
         raise ConnectionFailed(f"cannot reach {url} in time", reached=False) from error
@@ -159,17 +165,31 @@ def connection_errors(url: str, *, reached: bool = True) -> Iterator[None]:
         text = f"{url} does not answer in time" if reached else f"cannot reach {url} in time"
         raise ConnectionFailed(text, reached=reached) from error
     except OSError as error:
+        _check_trust(url, error)
         text = f"the connection to {url} broke" if reached else f"cannot reach {url}"
         raise ConnectionFailed(f"{text}: {_cause(error)}", reached=reached) from error
 
 
+def _check_trust(url: str, error: BaseException) -> None:
+    """Raise ProtocolError for a certificate that is not trusted: trying again is of no use."""
+    deepest = _deepest(error)
+    if isinstance(deepest, ssl.SSLCertVerificationError):
+        raise ProtocolError(
+            f"the certificate of {url} is not trusted: {deepest.verify_message}"
+        ) from error
+
+
+def _deepest(error: BaseException) -> BaseException:
+    while (inner := error.__cause__ or error.__context__) is not None:
+        error = inner
+    return error.exceptions[0] if isinstance(error, ExceptionGroup) else error
+
+
 def _cause(error: BaseException) -> str:
     """The plainest words at the bottom of an error: what the system said, where it said it."""
-    deepest = error
-    while (inner := deepest.__cause__ or deepest.__context__) is not None:
-        deepest = inner
-    if isinstance(deepest, ExceptionGroup):
-        deepest = deepest.exceptions[0]
+    deepest = _deepest(error)
+    if isinstance(deepest, ssl.SSLError):  # its number is the TLS library's, not the system's
+        return (deepest.reason or str(deepest)).replace("_", " ").lower()
     if isinstance(deepest, OSError) and deepest.errno is not None and deepest.errno > 0:
         return os.strerror(deepest.errno)
     return str(error) or type(error).__name__

@@ -16,6 +16,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from .tls import DEV_NAMES
+
 __all__ = ["keep", "make"]
 
 _LIFE = timedelta(days=365)
@@ -97,7 +99,7 @@ def keep(folder: Path) -> tuple[Path, Path]:
 
     Raises OSError where they cannot be written.
     """
-    cert, key = folder / "dev.pem", folder / "dev-key.pem"
+    cert, key = (folder / name for name in DEV_NAMES)
     names, now = machine_names(), datetime.now(UTC)
     if not _good(cert, key, names, now):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -8,7 +8,8 @@ that is finished, so that answers leave in the order of the requests (9.3.2). Ru
 2. A plan runs when its message is at the front and, unless it streams, complete.
 3. While an exchange is open and more messages wait, nothing is read: the queue is bounded by what
    one read brings.
-4. Between messages there is no reader: an idle subscriber costs none.
+4. Between messages there is no reader, and of a message that was run nothing is kept: an idle
+   subscriber costs neither.
 5. A complete head that was read before is not parsed again (`Service.known`).
 """
 
@@ -58,7 +59,7 @@ class H1Connection(asyncio.Protocol):
         self.service = service
         self.transport: asyncio.Transport = cast(asyncio.Transport, None)  # from connection_made
         self.exchange: H1Exchange | None = None  # the one that is open
-        self.queue: deque[Incoming] | None = None  # None while it is empty between requests
+        self.queue: deque[Incoming] | None = None  # None where it is empty, but in a pump
         self.tunnel: Tunnel | None = None  # who reads, once the protocol was switched
         self.due = 0.0  # the wheel's
         self.bucket = 0  # the wheel's
@@ -243,16 +244,17 @@ class H1Connection(asyncio.Protocol):
         self._pumping = True
         while self.queue and not (self.finished and self.exchange is None):
             message = self.queue[0]
-            if message.exchange is None and not (self.writable and self._run(message)):
+            if message.exchange is None and (
+                self.exchange is not None or not self.writable or not self._run(message)
+            ):
                 break
             exchange = message.exchange
             assert isinstance(exchange, H1Exchange)
             if exchange.open and exchange.sink is not None:
                 self._give_body(message, exchange)
-            if exchange.open:
-                break
             if not message.complete:
-                self._linger()  # answered before its body was read
+                if not exchange.open:
+                    self._linger()  # answered before its body was read
                 break
             if self.queue:
                 self.queue.popleft()
@@ -330,7 +332,9 @@ class H1Connection(asyncio.Protocol):
                 rest, self._rest = self._rest, b""
                 self.tunnel.feed(rest)
             return
-        if self.exchange is None and (self.finished or not self.queue):
+        if not self.queue:
+            self.queue = None
+        if self.exchange is None and (self.finished or self.queue is None):
             self.queue = None
             if self.finished or self._eof:
                 if self._refused:
@@ -349,7 +353,9 @@ class H1Connection(asyncio.Protocol):
     def _mind_reading(self) -> None:
         """Read only what can be taken in: rule 3."""
         queue, exchange = self.queue, self.exchange
-        waiting = exchange is not None and (exchange.full or (queue is not None and len(queue) > 1))
+        waiting = exchange is not None and (
+            exchange.full or bool(queue and queue[-1].exchange is None)
+        )
         stuck = not self.writable and (exchange is None or exchange.owner is None)
         self.set_reading(not (waiting or stuck))
 

@@ -175,7 +175,7 @@ class H2Connection(asyncio.Protocol):
         if not self.finished:
             self._mind_time()
         elif self._discarded < 0:
-            self.transport.close()
+            self._close()
 
     def eof_received(self) -> bool:
         return False  # what is half open in HTTP/2 is a stream
@@ -212,7 +212,7 @@ class H2Connection(asyncio.Protocol):
         elif not self.streams:
             self._say_goaway(ErrorCodes.NO_ERROR)
             self._end()
-            self.transport.close()
+            self._close()
 
     def drain(self) -> None:
         """Finish what is in hand, take nothing more.
@@ -220,13 +220,16 @@ class H2Connection(asyncio.Protocol):
         Streams that can end at once do so before GOAWAY: there are clients that read nothing after.
         """
         if self.finished:
-            self.transport.close()
+            return
+        self.cork()
         for exchange in list(self.streams.values()):
             if exchange.owner is not None:
                 exchange.owner.drain()
-        if not self.finished:
-            self._say_goaway(ErrorCodes.NO_ERROR)
-            self._close_if_done()
+        self._say_goaway(ErrorCodes.NO_ERROR)
+        self._close_if_done()
+        self.uncork()
+        if self.finished:
+            self._close()
 
     # Writing
 
@@ -494,7 +497,7 @@ class H2Connection(asyncio.Protocol):
             self._say_goaway(ErrorCodes.NO_ERROR)
             self._end()
             if self._out is None:
-                self.transport.close()
+                self._close()
 
     def _fail(self, code: ErrorCodes, reason: str) -> None:
         """The connection cannot go on."""
@@ -503,6 +506,13 @@ class H2Connection(asyncio.Protocol):
         self._say_goaway(code, reason)
         self._end()
         self._linger()
+
+    def _close(self) -> None:
+        """Close when all is written and, where that can be told, the client has read it."""
+        if self.transport.can_write_eof():
+            self._linger()
+        else:
+            self.transport.close()  # over TLS this waits for the client's own farewell
 
     def _linger(self) -> None:
         """Let GOAWAY reach a client that is still sending: a reset would destroy it."""

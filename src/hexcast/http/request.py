@@ -19,12 +19,18 @@ _MAX_FIELDS = 1000
 _ONCE = frozenset(("host", "content-type", "content-length", "last-event-id", "idempotency-key",
                    "origin", "authorization"))  # fmt: skip
 
+# Headers on which no answer depends. They are not kept, so that clients that differ only in what
+# they are called say the same.
+_UNUSED = frozenset(("user-agent", "accept-language", "referer", "dnt", "priority", "sec-gpc",
+                     "sec-ch-ua", "sec-ch-ua-mobile", "sec-ch-ua-platform"))  # fmt: skip
+
 
 class Request:
     """One request's head.
 
     `path` is percent-decoded, `query` maps each name to its values in order, `headers` maps
-    lower-case names to values (several of one name joined with a comma, RFC 9110, 5.3).
+    lower-case names to values (several of one name joined with a comma, RFC 9110, 5.3); those that
+    tell of the client's make are left out.
     """
 
     __slots__ = (
@@ -52,6 +58,8 @@ class Request:
         for name, value in headers:
             if "\0" in value:
                 raise Problem(400, "a header has a NUL", close=True)
+            if name in _UNUSED:
+                continue
             before = self.headers.get(name)
             if before is None:
                 self.headers[name] = value

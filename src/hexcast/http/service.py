@@ -65,7 +65,9 @@ class Service:
         self.emptied: Callable[[], None] | None = None  # called when the last connection is gone
         self.date = b""
         self._wall = wall
-        self._heads: dict[bytes, Request] = {}
+        self._headers: dict[bytes, int] = {}  # the bytes of headers: the number of what they say
+        self._numbers: dict[tuple[tuple[str, str], ...], int] = {}
+        self._heads: dict[tuple[bytes, int], Request] = {}
         self.turn()
 
     def turn(self) -> None:
@@ -79,14 +81,25 @@ class Service:
         if not self.connections and self.emptied is not None:
             self.emptied()
 
-    # Clients that poll send the same bytes again and again: the same bytes are the same request.
+    # Clients that poll send the same headers again and again, and many send the same request line:
+    # what was read once is not read again.
 
     def known(self, head: bytes) -> Request | None:
-        """The request that these bytes were read as before."""
-        return self._heads.get(head)
+        """The request that a head with this line and headers that say the same was read as."""
+        end = head.find(b"\r\n")
+        number = self._headers.get(head[end:])
+        return None if number is None else self._heads.get((head[:end], number))
 
     def remember(self, head: bytes, request: Request) -> None:
         """Keep what a complete head was read as."""
-        if len(self._heads) >= _CACHED_HEADS:
+        if not request.target.startswith(b"/"):
+            return  # its Host is in the line (RFC 9112, 3.2.2), not in the headers
+        if len(self._headers) >= _CACHED_HEADS or len(self._heads) >= _CACHED_HEADS:
+            self._headers.clear()
+            self._numbers.clear()
             self._heads.clear()
-        self._heads[head] = request
+        said = tuple(sorted(request.headers.items()))
+        end = head.find(b"\r\n")
+        number = self._numbers.setdefault(said, len(self._numbers))
+        self._headers[head[end:]] = number
+        self._heads[head[:end], number] = request

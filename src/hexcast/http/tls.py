@@ -7,9 +7,12 @@ import os
 import ssl
 from pathlib import Path
 
-__all__ = ["Tls", "dev_certificate"]
+__all__ = ["DEV_NAMES", "Tls", "dev_certificate", "dev_files"]
 
 _log = logging.getLogger(__name__)
+
+DEV_NAMES = ("dev.pem", "dev-key.pem")
+"""The files of the certificate of `--tls-dev` and its key."""
 
 # For TLS 1.2; RFC 9113, 9.2.2 rules out all that is not ephemeral and authenticated.
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
@@ -54,6 +57,17 @@ def _context() -> ssl.SSLContext:
     return context
 
 
+def _dev_folder() -> Path:
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "hexcast" / "tls"
+
+
+def dev_files() -> tuple[Path, Path]:
+    """Where the certificate for this machine and its key are, if one was made."""
+    cert, key = DEV_NAMES
+    return _dev_folder() / cert, _dev_folder() / key
+
+
 def dev_certificate() -> tuple[Path, Path]:
     """The files of a certificate for this machine, kept in the user's cache.
 
@@ -63,8 +77,7 @@ def dev_certificate() -> tuple[Path, Path]:
         from .dev_certificate import keep
     except ImportError:
         raise ValueError("--tls-dev needs the package 'cryptography'") from None
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     try:
-        return keep(Path(cache) / "hexcast" / "tls")
+        return keep(_dev_folder())
     except OSError as error:
         raise ValueError(f"the certificate of --tls-dev cannot be kept: {error}") from None

@@ -22,13 +22,15 @@ __all__ = ["LongPoll"]
 class LongPoll:
     """Serves one request's long polls, and those of all who ask the same."""
 
-    __slots__ = ("_ask", "_context", "_feed", "_quiet_at")
+    __slots__ = ("_ask", "_context", "_feed", "_quiet_at", "_told")
 
     def __init__(self, context: Context, ask: Ask) -> None:
         self._context = context
         self._ask = ask
         self._feed: Feed | None = None  # where the last who asked this was held
         self._quiet_at = -1  # the log's head when there was nothing to tell them
+        # The log's head, the answer and its records, for others who ask in this turn of the loop.
+        self._told: tuple[int, Response, int] | None = None
 
     def __call__(self, exchange: Exchange) -> None:
         """Answer now if there is something to tell, else hold."""
@@ -41,6 +43,11 @@ class LongPoll:
             and not context.draining
         ):
             self._hold(feed, exchange)  # nothing has happened since
+            return
+        if self._told is not None and self._told[0] == context.hub.history.head:
+            _, answer, records = self._told
+            context.meters.ways["long-poll"].deliveries += records
+            exchange.respond(answer)
             return
         at_once = self._ask.wait <= 0 or context.draining or exchange.request.method == "HEAD"
         feed = self._answer_or_feed(exchange, at_once)
@@ -78,13 +85,20 @@ class LongPoll:
         else:
             batch = gather(context, ask)
         if at_once or batch.tells:
-            exchange.respond(batch_response(context, ask, batch))
+            answer = batch_response(context, ask, batch)
+            if not ask.rate:
+                self._told = context.hub.history.head, answer, len(batch.records)
+                context.feeds.schedule(self._forget)
+            exchange.respond(answer)
             return None
         if feed is None:
             feed = context.feeds.feed(ask.selector, form, ask.terms(batch.start))
             if not batch.start.holds:
                 feed.floor = max(feed.floor, batch.start.cursor)
         return feed
+
+    def _forget(self) -> None:
+        self._told = None
 
     def _hold(self, feed: Feed, exchange: Exchange) -> None:
         exchange.owner = held = Held(self._context, self._ask, exchange, feed)

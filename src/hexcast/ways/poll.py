@@ -90,6 +90,12 @@ def record_response(record: Record) -> Response:
     )
 
 
+def record_json_response(record: Record) -> Response:
+    """The answer that is one record in json form, for good."""
+    headers = (JSON_TYPE, *_for_good(record), *PAYLOAD_HEADERS)
+    return Response(200, headers, record_json(record) + b"\n")
+
+
 def _for_good(record: Record) -> Headers:
     return (
         ("ETag", f'"{record.id}"'),
@@ -114,9 +120,7 @@ def single_record(context: Context, ask: Ask, id: str, exchange: Exchange) -> No
     if record.id in ask.none_match or "*" in ask.none_match:
         exchange.respond(Response(304, common))
     elif ask.format == "json":
-        exchange.respond(
-            Response(200, (JSON_TYPE, *common, *PAYLOAD_HEADERS), record_json(record) + b"\n")
-        )
+        exchange.respond(record_json_response(record))
     else:
         exchange.respond(record_response(record))
 

@@ -4,6 +4,9 @@ The lines are shared by all clients like those of any stream. A promise is not: 
 what a connection's header compression remembers, and whether a client takes it is the client's to
 say at any moment. That is the only work done for each client, and it is done where it is written
 to.
+
+What is pushed is the payload as it was published; asked with `format=json`, the record in json
+form, promised as the address that answers so.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from ..start import begin
 from .ask import Ask
 from .context import Context
 from .encode import gap_json
-from .poll import STREAM_HEADERS, has_ended, record_response
+from .poll import STREAM_HEADERS, has_ended, record_json_response, record_response
 from .sse import sse
 
 __all__ = ["PushForm", "Told", "push"]
@@ -43,14 +46,16 @@ class PushForm(StreamForm):
 
     way = "push"
 
-    def __init__(self, base: str) -> None:
-        super().__init__((base,))
+    def __init__(self, base: str, *, json: bool = False) -> None:
+        super().__init__((base, json))
         self._base = base
+        self._json = json
         self._answers: dict[Record, tuple[str, Response]] = {}
 
     def path(self, record: Record) -> str:
         """Where the record is to be had for good."""
-        return f"{self._base}/topics/{percent(record.topic)}?id={record.id}"
+        path = f"{self._base}/topics/{percent(record.topic)}?id={record.id}"
+        return f"{path}&format=json" if self._json else path
 
     def answer(self, record: Record) -> tuple[str, Response]:
         """What is promised, and what is pushed."""
@@ -58,7 +63,8 @@ class PushForm(StreamForm):
         if answer is None:
             if len(self._answers) >= 256:
                 self._answers.clear()
-            answer = self._answers[record] = (self.path(record), record_response(record))
+            response = record_json_response(record) if self._json else record_response(record)
+            answer = self._answers[record] = (self.path(record), response)
         return answer
 
     def forget(self) -> None:
@@ -126,7 +132,10 @@ def push(context: Context, ask: Ask, exchange: Exchange) -> None:
     if has_ended(context, ask, start):
         exchange.respond(Response(204, (way, ("Cache-Control", "no-store"))))
         return
-    feed = context.feeds.feed(ask.selector, PushForm(context.settings.base_path), ask.terms(start))
+    # Of several topics too the payloads are pushed as they are, unless json is asked for by name.
+    json = exchange.request.first("format") == "json"
+    wanted = PushForm(context.settings.base_path, json=json)
+    feed = context.feeds.feed(ask.selector, wanted, ask.terms(start))
     form = feed.form
     assert isinstance(form, PushForm)
     bare = exchange.request.method == "HEAD"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from . import poll, refresh, sse, websocket
+from . import poll, push, refresh, sse, websocket
 from .base import WayFunction, WayName
 
 __all__ = ["WAYS"]
@@ -15,4 +15,5 @@ WAYS: Mapping[WayName, WayFunction] = {
     "long-poll": poll.receive_long_poll,
     "poll": poll.receive_poll,
     "refresh": refresh.receive,
+    "push": push.receive,
 }

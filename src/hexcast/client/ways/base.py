@@ -26,7 +26,7 @@ __all__ = [
     "WayName",
 ]
 
-WayName = Literal["sse", "poll", "long-poll", "websocket", "refresh"]
+WayName = Literal["sse", "poll", "long-poll", "websocket", "refresh", "push"]
 
 
 @dataclass(slots=True)
@@ -57,6 +57,12 @@ class Position:
 @dataclass(frozen=True, slots=True)
 class Opened:
     """The server has taken the subscription on this way."""
+
+    way: WayName | None = None
+    """The way that serves, where it is not the one asked for."""
+
+    fallback: str = ""
+    """Why it is not: `http1`, `push-off` or `no-streams`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 
 from ..errors import ProtocolError
 from ..eventstream import EventStreamParser, EventTooLarge, Reconnection, ServerEvent
@@ -11,34 +12,45 @@ from ..transport import Transport
 from ..wire import topics_path
 from .base import Ended, Item, Moved, Opened, Position, Retry
 
-__all__ = ["receive"]
+__all__ = ["STREAM_HEADERS", "follow_events", "receive"]
+
+STREAM_HEADERS = {
+    "Accept": "text/event-stream",
+    "Accept-Encoding": "identity",  # a coding's buffer would hold events back
+    "Cache-Control": "no-store",
+}
 
 
 async def receive(transport: Transport, position: Position) -> AsyncGenerator[Item, None]:
     """Follow one event stream to its end. A dead connection is noticed by its silence."""
     path = topics_path(position.topics, way="sse", format="json", **position.query())
-    headers = {
-        "Accept": "text/event-stream",
-        "Accept-Encoding": "identity",  # a coding's buffer would hold events back
-        "Cache-Control": "no-store",
-    }
-    async with transport.stream(path, headers=headers) as (status, pieces):
-        if status == 204:
+    async with transport.stream(path, headers=STREAM_HEADERS) as (response, pieces):
+        if response.status == 204:
             yield Ended()
             return
-        parser = EventStreamParser()
-        opened = False
-        async for piece in pieces:
-            if not opened:
-                opened = True
-                yield Opened()
-            try:
-                for event in parser.feed(piece):
-                    item = _item(event)
-                    if item is not None:
-                        yield item
-            except EventTooLarge as error:
-                raise ProtocolError(str(error)) from error
+        async with aclosing(follow_events(pieces, Opened())) as items:
+            async for item in items:
+                yield item
+
+
+async def follow_events(pieces: AsyncIterator[bytes], opened: Opened) -> AsyncGenerator[Item, None]:
+    """What the bytes of an event stream say; `opened` when the first have come.
+
+    Raises ProtocolError.
+    """
+    parser = EventStreamParser()
+    told = False
+    async for piece in pieces:
+        if not told:
+            told = True
+            yield opened
+        try:
+            for event in parser.feed(piece):
+                item = _item(event)
+                if item is not None:
+                    yield item
+        except EventTooLarge as error:
+            raise ProtocolError(str(error)) from error
 
 
 def _item(event: ServerEvent | Reconnection) -> Item | None:

@@ -72,6 +72,7 @@ async def _connected(transport: Transport, position: Position) -> AsyncIterator[
         with connection_errors(transport.url):
             connection = await connect(
                 "ws" + url.removeprefix("http"),
+                ssl=transport.trust.context("http/1.1") if url.startswith("https:") else None,
                 subprotocols=[SUBPROTOCOL],
                 additional_headers=headers,
                 user_agent_header=agent,
