@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
+import signal
 from collections.abc import Iterator
 
 import pytest
-from harness import Server, ask, deadline, get, put, unique
+from cli.programs import serving
+from harness import Server, ask, deadline, free_port, get, put, unique
 
 from .page import WAYS, axe, chromium, lab
 
@@ -243,3 +245,37 @@ async def test_the_scene_steps_through_what_is_sent(server: Server) -> None:
                     seen.append(send)
                 await tab.page.wait_for_timeout(200)
         assert tab.errors == []
+
+
+async def test_the_demo_starts_anew_and_the_run_goes_on() -> None:
+    """A real restart: a memory log ends with it, so that every stream is told of a gap."""
+    with serving("demo", port=free_port()) as demo:
+        demo.until("greeting")
+        assert any("/lab" in line for line in demo.seen["err"])
+        query = FAST + "&kind=stream"
+        async with chromium() as browser, lab(browser, demo.url, query) as tab:
+            before = await tab.until(
+                "updates", lambda now: all(now[w]["changes"] > 3 for w in KEEPING)
+            )
+            epoch = await tab.page.evaluate("window.lab.session.settings.epoch")
+            run = await tab.page.evaluate("window.lab.session.run")
+            await tab.page.click("#restart")
+            after = await tab.until(
+                "updates after the restart",
+                lambda now: all(
+                    now[w]["gaps"] and now[w]["changes"] > before[w]["changes"] + 10
+                    for w in KEEPING
+                ),
+                40,
+            )
+            assert await tab.page.evaluate("window.lab.session.settings.epoch") != epoch
+            assert await tab.page.evaluate("window.lab.session.run") == run
+            for way in KEEPING:
+                counts = {n: after[way][n] for n in ("twice", "gaps")}
+                assert counts == {"twice": 0, "gaps": 1}, (way, after[way])
+            # What was published in the last moment is gone with the log; who asks now and then
+            # had not asked for it, and the gap says so.
+            assert all(after[w]["lost"] <= 1 for w in KEEPING if w != "poll"), after
+            assert tab.faults == []
+        assert demo.stop(signal.SIGTERM) == 0
+        assert "Traceback" not in "\n".join(demo.seen["err"])

@@ -6,11 +6,13 @@ import hashlib
 from functools import cache
 from importlib.resources import files
 
+import msgspec
+
 from ..http.exchange import Headers, Response
 from ..http.negotiate import entity_tags
 from ..http.request import Request
 
-__all__ = ["PAGE_POLICY", "file_response"]
+__all__ = ["PAGE_POLICY", "file_response", "words"]
 
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -20,6 +22,7 @@ PAGE_POLICY = (
 _TYPES = {
     "html": "text/html; charset=utf-8",
     "css": "text/css; charset=utf-8",
+    "json": "application/json",
     "js": "text/javascript; charset=utf-8",
     "txt": "text/plain; charset=utf-8",
 }
@@ -38,6 +41,11 @@ def _names() -> frozenset[str]:
 def _load(name: str) -> tuple[bytes, str]:
     data = (files(__package__) / "web").joinpath(*name.split("/")).read_bytes()
     return data, hashlib.sha256(data).hexdigest()[:16]
+
+
+def words() -> list[dict[str, str]]:
+    """What is said of each way: `way`, `name`, `proxies`, `script`, `both`, `choose`, `said`."""
+    return msgspec.json.decode(_load("words.json")[0], type=list[dict[str, str]])
 
 
 def file_response(request: Request, name: str) -> Response | None:

@@ -1,8 +1,11 @@
 """The client of push: browsers refuse it, so the server is its own client, and tells what comes.
 
 HTTP/2 over a connection of its own, with the h2 library. What is pushed is complete when its stream
-ends; what is not pushed (a delete, a change told in the line itself) when its line has come. Where
-it falls back to SSE it takes the ids from there.
+ends; a delete, or a change told in the line itself, when its line has come; what could not be
+pushed is asked for. Where the server falls back to SSE the ids are taken from there.
+
+The library's own client is not used: it needs what a server does not (httpx), and does not tell how
+many bytes went over its connection.
 """
 
 from __future__ import annotations
@@ -40,6 +43,7 @@ CONNECT_SECONDS = 5.0
 AGAIN_SECONDS = 1.0
 WINDOW = 2**20
 MAX_LINE = 2 * 2**20
+FETCHED_AT_ONCE = 50
 _ID = re.compile(rb"[?&]id=([a-z0-9]+-[0-9]+)")
 
 
@@ -55,8 +59,11 @@ class Address(NamedTuple):
 class _Line(msgspec.Struct):
     id: str = ""
     pushed: bool = False
+    path: str = ""
+    op: str = ""
+    data: msgspec.Raw = msgspec.Raw()
     cursor: str = ""
-    gap: msgspec.Raw | None = None
+    gap: msgspec.Raw = msgspec.Raw()
 
 
 _line = msgspec.json.Decoder(_Line)
@@ -155,27 +162,33 @@ class _Link(asyncio.Protocol):
         self._promised: dict[int, _Promise] = {}  # by stream
         self._order: deque[_Promise] = deque()  # records as the lines tell them, not all told on
         self._pushes: dict[str, _Promise] = {}  # by id: those that no line has told of yet
+        self._unpushed: deque[tuple[_Promise, str]] = deque()  # to be asked for, with their paths
         self._asked = 0
         self._rest = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        self._machine.initiate_connection()
+        self._machine.increment_flow_control_window(WINDOW)
+        self._asked = self._ask(self.client.path(self.client.cursor))
+        self._flush()
+
+    def _ask(self, path: str) -> int:
+        """Send a GET; the stream that its answer comes on."""
         machine, address = self._machine, self.client.address
-        machine.initiate_connection()
-        machine.increment_flow_control_window(WINDOW)
-        self._asked = machine.get_next_available_stream_id()
+        stream = machine.get_next_available_stream_id()
         host = f"[{address.host}]" if ":" in address.host else address.host
         machine.send_headers(
-            self._asked,
+            stream,
             [
                 (":method", "GET"),
-                (":path", self.client.path(self.client.cursor)),
+                (":path", path),
                 (":scheme", "https" if address.secure else "http"),
                 (":authority", f"{host}:{address.port}"),
             ],
             end_stream=True,
         )
-        self._flush()
+        return stream
 
     def data_received(self, data: bytes) -> None:
         self.client.received += len(data)
@@ -236,6 +249,7 @@ class _Link(asyncio.Protocol):
         if promise is not None:
             promise.complete = True
             self._tell()
+            self._fetch()
 
     def _got(self, promise: _Promise) -> None:
         """A line has told of a record."""
@@ -261,14 +275,25 @@ class _Link(asyncio.Protocol):
                     self.client.tell("gap", "")
                 continue
             told = _line.decode(line)
-            if told.gap is not None:
+            if bytes(told.gap):
                 self.client.tell("gap", "")
             elif told.cursor:
                 self.client.cursor = told.cursor
             elif told.id and told.pushed and told.id in self._pushes:
                 self._got(self._pushes.pop(told.id))
             elif told.id:
-                self._got(_Promise(told.id, complete=True))
+                fetched = told.op != "delete" and not bytes(told.data)
+                promise = _Promise(told.id, complete=not fetched)
+                self._got(promise)
+                if fetched:
+                    self._unpushed.append((promise, told.path))
+        self._fetch()
+
+    def _fetch(self) -> None:
+        """Ask for records that could not be pushed, some at a time."""
+        while self._unpushed and len(self._promised) < FETCHED_AT_ONCE:
+            promise, path = self._unpushed.popleft()
+            self._promised[self._ask(path)] = promise
 
     def close(self) -> None:
         """End in order."""

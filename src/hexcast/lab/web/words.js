@@ -1,43 +1,6 @@
-// What the lab says of each way beside its figures.
+// What the lab says of each way beside its figures (shared with the terminal), and how figures look.
 
-export const WAYS = [
-  {
-    way: "refresh", name: "Page refresh", mark: "M12 4a8 8 0 1 0 8 8M12 1v6l4-3z",
-    proxies: "yes", script: "yes", both: "by forms",
-    choose: "For pages that must work without JavaScript, or where some seconds of age do no harm.",
-    said: "Simplest, but rough on people.",
-  },
-  {
-    way: "poll", name: "Polling", mark: "M4 8h16M4 8l4-4M4 8l4 4M20 17H4M20 17l-4-4M20 17l-4 4",
-    proxies: "yes", script: "no", both: "by POST",
-    choose: "When changes come about as often as you would ask, or caches should answer.",
-    said: "Asks in vain and loads the server.",
-  },
-  {
-    way: "long-poll", name: "Long polling", mark: "M7 3h10M7 21h10M8 3c0 9 8 9 8 18M16 3c0 9-8 9-8 18",
-    proxies: "yes", script: "no", both: "by POST",
-    choose: "When something on the way blocks streams and age still matters.",
-    said: "Better than polling, but complex, and holds resources.",
-  },
-  {
-    way: "sse", name: "Server-Sent Events", mark: "M4 12h13M13 7l5 5-5 5M3 5v14",
-    proxies: "if they do not buffer", script: "no", both: "by POST",
-    choose: "For pages that listen: the browser itself comes back with its cursor.",
-    said: "Simple, and everywhere.",
-  },
-  {
-    way: "websocket", name: "WebSocket", mark: "M3 9h17l-4-5M21 15H4l4 5",
-    proxies: "if they pass upgrades", script: "no", both: "yes",
-    choose: "When the page sends as often as it listens, or takes topics up and drops them.",
-    said: "Instant, and two-way.",
-  },
-  {
-    way: "push", name: "HTTP/2 push", mark: "M3 12h6M9 12l6-7h6M9 12l6 7h6M9 12h12",
-    proxies: "HTTP/2 end to end only", script: "no", both: "by POST",
-    choose: "Between programs over HTTP/2; browsers no longer take it.",
-    said: "Sends ahead, but needs HTTP/2 and TLS.",
-  },
-];
+export const WAYS = await (await fetch(new URL("words.json", import.meta.url))).json();
 
 export const SENDS = [
   { send: "page", name: "the page" },
