@@ -216,6 +216,11 @@ class Run:
             if self.ended is not None:
                 self.ended()
             return
+        self._tell()
+        self._later(FIGURES_SECONDS, self._tick)
+
+    def _tell(self) -> None:
+        """Publish the figures as they stand."""
         figures = {
             "t": round(self._wall(), 3),
             "settings": self.settings(),
@@ -227,7 +232,6 @@ class Run:
         self.hub.publish(
             [self._draft("figures", "post", msgspec.json.encode(figures), JSON)], _ignore
         )
-        self._later(FIGURES_SECONDS, self._tick)
 
     def _is_unwatched(self) -> bool:
         topic = self.hub.topics.get(f"lab/{self.name}/clock")
@@ -241,6 +245,7 @@ class Run:
         if self.over:
             return
         self.over = True
+        self._tell()  # what has happened since it last told
         names = ("value", "page", "records", "figures", "clock")
         drafts = [self._draft(name, "delete", b"", "") for name in names]
         held = [d for d in drafts if d.topic in self.hub.topics]
