@@ -7,6 +7,7 @@ import io
 import json
 import signal
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 from cli.programs import serving
@@ -71,9 +72,18 @@ async def _exported(page: object) -> str:
     return str(path.read_text("utf-8"))
 
 
-async def test_cut_clients_come_back_and_miss_nothing(server: Server) -> None:
+@pytest.mark.parametrize("tls", [False, True])
+async def test_cut_clients_come_back_and_miss_nothing(server: Server, tls: bool) -> None:
+    """Over HTTP/1.1, and over one connection of HTTP/2 that all ways share."""
+    with ExitStack() as stack:
+        if tls:
+            server = stack.enter_context(Server("--tls-dev"))
+        await _cut(f"{'https' if tls else 'http'}://{server.authority}")
+
+
+async def _cut(url: str) -> None:
     query = FAST + "&kind=stream"
-    async with chromium() as browser, lab(browser, server.url, query) as tab:
+    async with chromium() as browser, lab(browser, url, query, ignore_https_errors=True) as tab:
         await tab.until("updates", lambda now: all(now[w]["changes"] > 2 for w in KEEPING))
         await tab.page.click("#cut")
         await tab.until("cuts", lambda now: now["sse"]["state"] == "lost")
@@ -183,6 +193,10 @@ async def test_a_hidden_tab_is_paused_and_its_run_is_marked(server: Server) -> N
         )
         assert all(after[w]["lost"] == after[w]["twice"] == 0 for w in WAYS)
         await tab.page.locator("#marked").wait_for(state="visible")
+        assert await tab.page.is_disabled("#csv"), "it is reported"
+        await tab.page.click("#again")
+        await tab.page.locator("#marked").wait_for(state="hidden")
+        assert await tab.page.is_enabled("#csv")
         assert tab.errors == []
 
 

@@ -116,6 +116,7 @@ function draw(at) {
   const doubt = session.clock.doubt;
   $("doubt").textContent = Number.isFinite(doubt) ? `± ${ms(doubt)}` : "not known yet";
   $("marked").hidden = !marked;
+  $("copy").disabled = $("csv").disabled = marked;
   fill($("table"), measured());
 }
 
@@ -126,7 +127,7 @@ function measured() {
 function note() {
   const s = settings;
   const what = s.own ? `topic ${s.page}` : `${+s.rate.toFixed(2)} changes a second of ${s.size} bytes, asked every ${every} s`;
-  return `${what}; clock ± ${ms(session.clock.doubt)}${marked ? "; not a report: the tab was hidden meanwhile" : ""}`;
+  return `${what}; clock ± ${ms(session.clock.doubt)}`;
 }
 
 // The scene
