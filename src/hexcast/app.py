@@ -17,6 +17,7 @@ from .lab import Lab
 from .metrics import MetricsPage
 from .problem import Problem
 from .topics import Selector, is_pattern
+from .ways import browser
 from .ways.ask import Ask, read_ask
 from .ways.context import Context
 from .ways.long_poll import LongPoll
@@ -60,6 +61,8 @@ class App:
             "/healthz": self._healthz,
             "/readyz": self._readyz,
             "/metrics": self._metrics_page,
+            f"/{browser.NAME}": partial(browser.module, base=self._base, hashed=False),
+            f"/{browser.hashed_name()}": partial(browser.module, base=self._base, hashed=True),
         }
 
     def plan(self, request: Request) -> Plan:
