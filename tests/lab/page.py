@@ -7,12 +7,12 @@ import subprocess
 import tarfile
 import tempfile
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from harness import deadline, program
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 AXE = "4.14.1"
 CACHE = Path(__file__).resolve().parents[1] / ".cache"
@@ -79,19 +79,24 @@ class Lab:
 
 
 @asynccontextmanager
-async def lab(browser: Browser, url: str, query: str = "", **options: Any) -> AsyncIterator[Lab]:
-    """The lab's page, once its run has begun."""
-    context = await browser.new_context(**options)
-    context.set_default_timeout(15_000)
-    try:
+async def lab(
+    browser: Browser | BrowserContext, url: str, query: str = "", **options: Any
+) -> AsyncIterator[Lab]:
+    """The lab's page, once its run has begun; another tab where a context is given."""
+    context = browser if isinstance(browser, BrowserContext) else None
+    async with AsyncExitStack() as stack:
+        if not isinstance(browser, BrowserContext):
+            context = await browser.new_context(**options)
+            stack.push_async_callback(context.close)
+        assert context is not None
+        context.set_default_timeout(15_000)
         tab = Lab(await context.new_page())
+        stack.push_async_callback(tab.page.close)
         await tab.page.goto(f"{url}/lab{query}")
         async with deadline("a run", 20):
             while not await tab.page.evaluate("Boolean(window.lab)"):
                 await tab.page.wait_for_timeout(50)
         yield tab
-    finally:
-        await context.close()
 
 
 def axe() -> str:

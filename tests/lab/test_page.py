@@ -72,7 +72,7 @@ async def _exported(page: object) -> str:
     return str(path.read_text("utf-8"))
 
 
-@pytest.mark.parametrize("tls", [False, True])
+@pytest.mark.parametrize("tls", [False, pytest.param(True, marks=pytest.mark.long)])
 async def test_cut_clients_come_back_and_miss_nothing(server: Server, tls: bool) -> None:
     """Over HTTP/1.1, and over one connection of HTTP/2 that all ways share."""
     with ExitStack() as stack:
@@ -148,35 +148,24 @@ async def test_a_buffering_proxy_blocks_some_ways_and_not_others(server: Server)
         assert tab.faults == []
 
 
-async def test_two_tabs_do_not_starve_each_other(server: Server) -> None:
-    """Six connections a host over HTTP/1.1, of which a tab holds two."""
-    async with (
-        chromium() as browser,
-        lab(browser, server.url, FAST) as one,
-    ):
-        await one.until("updates", lambda now: all(now[w]["changes"] > 5 for w in WAYS))
-        two = await one.page.context.new_page()
-        await two.goto(f"{server.url}/lab{FAST}")
-        async with deadline("updates in the second tab", 25):
-            while not await two.evaluate(
-                "Boolean(window.lab?.panels.every((p) => p.tally.ages.length > 10))"
-            ):
-                await two.wait_for_timeout(100)
-        before = await one.state()
-        await one.until(
-            "updates in the first",
-            lambda now: all(now[w]["changes"] > before[w]["changes"] for w in WAYS),
-        )
-        assert one.errors == []
-
-
-async def test_a_hidden_tab_is_paused_and_its_run_is_marked(server: Server) -> None:
+async def test_two_tabs_and_one_that_is_hidden(server: Server) -> None:
+    """A browser allows a host six connections over HTTP/1.1; a tab holds two, hidden ones none."""
     hide = """(hidden) => {
         Object.defineProperty(document, "hidden", {value: hidden, configurable: true});
         document.dispatchEvent(new Event("visibilitychange"));
     }"""
     async with chromium() as browser, lab(browser, server.url, FAST) as tab:
         await tab.until("updates", lambda now: all(now[w]["changes"] > 5 for w in WAYS))
+        async with lab(tab.page.context, server.url, FAST) as other:
+            await other.until(
+                "updates in the second tab", lambda now: all(now[w]["changes"] > 5 for w in WAYS)
+            )
+            before = await tab.state()
+            await tab.until(
+                "updates in the first as well",
+                lambda now: all(now[w]["changes"] > before[w]["changes"] for w in WAYS),
+            )
+            assert other.errors == []
         assert not await tab.page.is_visible("#marked")
         await tab.page.evaluate(hide, True)
         state = await tab.until(
