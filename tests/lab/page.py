@@ -12,34 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from harness import deadline, program
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page
 
 AXE = "4.14.1"
 CACHE = Path(__file__).resolve().parents[1] / ".cache"
 WAYS = ("refresh", "poll", "long-poll", "sse", "websocket", "push")
 
-ARGUMENTS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
-
 STATE = """() => Object.fromEntries(window.lab.panels.map((panel) => [panel.way, {
     ...panel.tally.counts, state: panel.state, harm: panel.harm, shown: panel.tally.shown,
     lost: panel.lost, changes: panel.tally.ages.length, p50: panel.tally.age(0.5),
-    totals: panel.totals, memory: panel.memory,
+    totals: panel.totals, memory: panel.memory, forms: Object.keys(panel.segments),
 }]))"""
-
-
-@asynccontextmanager
-async def chromium() -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=program("chromium"), args=ARGUMENTS, headless=True
-        )
-        try:
-            yield browser
-        finally:
-            await browser.close()
 
 
 class Lab:
