@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
 
-.PHONY: demo test test-long check format bench clean
+.PHONY: demo test test-long check format js bench clean
 
 demo: $(VENV)/demo.installed  ## serve this machine's own figures
 	$(BIN)/hexcast demo $(ARGS)
@@ -25,6 +25,9 @@ format: $(VENV)/dev.installed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+js:  ## put js/hexcast.js together from js/src
+	cd js && npm install --no-package-lock --no-audit --no-fund && npm run build
+
 bench: $(VENV)/dev.installed  ## figures and ratios; see bench/RESULTS.md
 	$(BIN)/python -m bench $(ARGS)
 
@@ -37,4 +40,4 @@ $(VENV)/%.installed: pyproject.toml | $(BIN)/python
 	@touch $@
 
 clean:
-	rm -rf $(VENV) bench/bin
+	rm -rf $(VENV) bench/bin js/node_modules examples/clients/node_modules examples/clients/build

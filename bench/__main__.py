@@ -18,7 +18,10 @@ from bench.figures import FULL, QUICK, Row
 from bench.processes import BenchError
 from bench.report import cells, print_rows, results_page
 from bench.requests import batch, burst, long_poll, poll, publish
+from bench.secure import fan_out_h2, memory, push
 from bench.setup import Setup, choose_cores
+from bench.sizes import sizes
+from bench.states import diff, patch, stalled
 from bench.system import machine, raise_file_limit
 
 WIDTH = 180
@@ -39,9 +42,16 @@ def measures(setup: Setup) -> dict[str, Measure]:
         "own": partial(fan_out, setup, own_selectors, small, 2.0),
         "burst": partial(burst, setup, sse),
         "burst-websocket": partial(burst, setup, websocket),
+        "h2-sse": partial(fan_out_h2, setup),
+        "push": partial(push, setup),
+        "tls-memory": partial(memory, setup),
         "poll": partial(poll, setup),
         "long-poll": partial(long_poll, setup),
         "batch": partial(batch, setup),
+        "sizes": partial(sizes, setup),
+        "diff": partial(diff, setup),
+        "patch": partial(patch, setup),
+        "stalled": partial(stalled, setup),
     }
 
 

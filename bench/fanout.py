@@ -22,6 +22,8 @@ from bench.system import wait_settled
 __all__ = [
     "CLIENT_FIELD",
     "Audience",
+    "Side",
+    "compare",
     "fan_out",
     "own_selectors",
     "sse",
@@ -92,8 +94,8 @@ def wire_overhead(setup: Setup, port: int, audience: Audience) -> int:
 
 
 @dataclass(slots=True)
-class _Side:
-    """The server or the C loop with its subscribers, and how many records they have had."""
+class Side:
+    """A server or the C loop with its subscribers, and how many records they have had."""
 
     sender: Server | SendLoop
     clients: Sink
@@ -136,19 +138,29 @@ def fan_out(
             if memory:
                 grown = wait_settled(server.pid) - idle
                 rows.append(_memory_row(audience, subscribers, grown / subscribers))
-            served = _Side(
+            served = Side(
                 server,
                 clients,
                 lambda first, count, pace: publisher.paced(
                     audience.topic, first, count, pace, size
                 ),
             )
-            sent = _Side(
+            sent = Side(
                 loop,
                 floor_clients,
                 lambda first, count, pace: loop.send(first, count, pace, size + overhead),
             )
-            rows.insert(0, _compare(setup, audience, served, sent, limit, name))
+            rows.insert(
+                0,
+                compare(
+                    setup,
+                    f"{audience.title}, {subscribers:,} subscribers{audience.remark}",
+                    served,
+                    sent,
+                    limit,
+                    name,
+                ),
+            )
             rows[0].note += f", {size + overhead} bytes on the wire"
             if memory:
                 after = (wait_settled(server.pid) - idle) / subscribers
@@ -160,10 +172,8 @@ def _sink(setup: Setup, audience: Audience, port: int, subscribers: int) -> Sink
     return Sink(audience.mode, port, subscribers, audience.head(port), setup.cores)
 
 
-def _compare(
-    setup: Setup, audience: Audience, served: _Side, sent: _Side, limit: float, name: str
-) -> Row:
-    """C loop and server in turn; the row of their ratio."""
+def compare(setup: Setup, title: str, served: Side, sent: Side, limit: float, name: str) -> Row:
+    """The floor and the server in turn; the row of their ratio."""
     subscribers = served.clients.clients
     records = max(3, setup.amounts.deliveries // subscribers)
     pace = setup.amounts.deliveries_per_second / subscribers
@@ -181,7 +191,7 @@ def _compare(
     ]
     return Row(
         name=name,
-        measure=f"{audience.title}, {subscribers:,} subscribers{audience.remark}: CPU a delivery",
+        measure=f"{title}: CPU a delivery",
         figure=median(figures) / 1e3,
         unit="µs",
         limit=limit,

@@ -27,7 +27,7 @@ from typing import IO, Any, Self
 from bench.build import BIN
 from bench.system import cpu_ns, free_port, wait_quiet
 
-__all__ = ["BenchError", "Cores", "SendLoop", "Server", "Sink"]
+__all__ = ["BenchError", "Child", "Cores", "SendLoop", "Server", "Sink"]
 
 SAY_AT_MOST = 65536
 
@@ -44,7 +44,7 @@ class Cores:
     clients: set[int] | None = None
 
 
-class _Child:
+class Child:
     """A process that takes commands on standard input and answers in JSON lines."""
 
     def __init__(self, command: Sequence[str], cores: set[int] | None) -> None:
@@ -98,7 +98,7 @@ class _Child:
                 pipe.close()
 
 
-class SendLoop(_Child):
+class SendLoop(Child):
     """The bare C `send()` loop: the floor."""
 
     def __init__(self, subscribers: int, cores: Cores) -> None:
@@ -119,7 +119,7 @@ class SendLoop(_Child):
         return float(self.hear("sent", deadline)["cpu_ns"])
 
 
-class Sink(_Child):
+class Sink(Child):
     """Many clients of one server in one process. Counts and checks every record of each of them."""
 
     def __init__(
@@ -147,13 +147,19 @@ class Sink(_Child):
 class Server:
     """The real server, in a process of its own; stopped with SIGTERM, and must then exit with 0."""
 
-    def __init__(self, command: str | None, cores: Cores, cpu_profile: Path | None = None) -> None:
+    def __init__(
+        self,
+        command: str | None,
+        cores: Cores,
+        cpu_profile: Path | None = None,
+        options: Sequence[str] = (),
+    ) -> None:
         self.port = free_port()
         self._profiled = cpu_profile is not None
         # Closed in __exit__: it lives as long as the server.
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
         self._process = subprocess.Popen(
-            _server_command(command, self.port, cpu_profile),
+            _server_command(command, self.port, cpu_profile, options),
             stdin=subprocess.DEVNULL,
             stdout=self._errors,
             stderr=self._errors,
@@ -225,13 +231,15 @@ class Server:
                 error.add_note(f"the server said:\n{said}")
 
 
-def _server_command(command: str | None, port: int, cpu_profile: Path | None) -> list[str]:
+def _server_command(
+    command: str | None, port: int, cpu_profile: Path | None, options: Sequence[str]
+) -> list[str]:
     if command is not None:
-        return shlex.split(command.format(port=port))
+        return [*shlex.split(command.format(port=port)), *options]
     program = shutil.which("hexcast", path=str(Path(sys.executable).parent))
     if program is None:
         raise BenchError("hexcast is not installed in this environment")
-    arguments = [program, "serve", "--port", str(port)]
+    arguments = [program, "serve", "--port", str(port), *options]
     if cpu_profile is None:
         return arguments
     return [sys.executable, "-m", "bench.sampled", str(cpu_profile), *arguments]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import threading
 import time
 from collections import Counter
@@ -15,7 +16,7 @@ import httptools
 
 from bench.processes import BenchError
 
-__all__ = ["SMALLEST_RECORD", "Publisher", "record"]
+__all__ = ["SMALLEST_RECORD", "TIMEOUT", "Publisher", "record"]
 
 SMALLEST_RECORD = 9
 """Bytes of a record that is nothing but its mark and its number."""
@@ -55,16 +56,20 @@ class _Answers:
 class Publisher:
     """One connection to a server. Every answer must be a success; anything else is a BenchError."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, *, secure: bool = False) -> None:
         self._host = f"127.0.0.1:{port}"
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if secure:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            self._socket = context.wrap_socket(self._socket)
         self._answers = _Answers()
 
-    def request(self, verb: str, path: str, body: bytes) -> bytes:
-        """The bytes of one request with a plain text body."""
+    def request(self, verb: str, path: str, body: bytes, type: str = "text/plain") -> bytes:
+        """The bytes of one request."""
         head = (
-            f"{verb} {path} HTTP/1.1\r\nHost: {self._host}\r\nContent-Type: text/plain\r\n"
+            f"{verb} {path} HTTP/1.1\r\nHost: {self._host}\r\nContent-Type: {type}\r\n"
             f"Content-Length: {len(body)}\r\n\r\n"
         )
         return head.encode() + body
@@ -73,12 +78,16 @@ class Publisher:
         """POST one record and wait for its acknowledgement; return its id."""
         return self._published("POST", topic, body)
 
-    def put(self, topic: str, body: bytes) -> str:
+    def put(self, topic: str, body: bytes, type: str = "text/plain") -> str:
         """PUT a state and wait for its acknowledgement; return its id."""
-        return self._published("PUT", topic, body)
+        return self._published("PUT", topic, body, type)
 
-    def _published(self, verb: str, topic: str, body: bytes) -> str:
-        self._socket.sendall(self.request(verb, f"/topics/{topic}", body))
+    def patch(self, topic: str, patch: bytes) -> str:
+        """Merge a patch into a state and wait for its acknowledgement; return its id."""
+        return self._published("PATCH", topic, patch, "application/merge-patch+json")
+
+    def _published(self, verb: str, topic: str, body: bytes, type: str = "text/plain") -> str:
+        self._socket.sendall(self.request(verb, f"/topics/{topic}", body, type))
         self._take(1)
         return str(json.loads(b"".join(self._answers.body))["id"])
 

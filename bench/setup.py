@@ -24,10 +24,10 @@ class Setup:
     profiles: Path | None = None
     """Where to leave a flame graph of the server for each measure; None: do not sample."""
 
-    def server(self, name: str) -> Server:
-        """A server of its own for the measure of this name."""
+    def server(self, name: str, *options: str) -> Server:
+        """A server of its own for the measure of this name, with more options of `serve`."""
         profile = None if self.profiles is None else self.profiles / f"{name}.svg"
-        return Server(self.command, self.cores, profile)
+        return Server(self.command, self.cores, profile, options)
 
 
 def choose_cores(pin: bool) -> Cores:

@@ -40,7 +40,7 @@ export interface Options {
   delta?: boolean;
   /** Ms for the first byte, and for any answer that is due (3000). */
   patience?: number;
-  /** Ms without a heartbeat of an event stream (18000). */
+  /** Ms without a heartbeat of an event stream (18000); half of it until a WebSocket is asked. */
   silence?: number;
   /** Ms between polls (5000; at least 60000 while the page is hidden). */
   every?: number;
@@ -131,6 +131,9 @@ export class Hexcast extends EventTarget {
   [Symbol.asyncIterator](): AsyncGenerator<HexcastRecord | ({ op: "gap" } & Gap)>;
   addEventListener<K extends keyof HexcastEvents>(
     type: K, listener: (event: HexcastEvents[K]) => void, options?: boolean | AddEventListenerOptions,
+  ): void;
+  addEventListener(
+    type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | AddEventListenerOptions,
   ): void;
 }
 

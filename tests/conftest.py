@@ -10,7 +10,7 @@ import pytest
 from hypothesis import settings
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-pytest.register_assert_rewrite("harness", "wire", "h2wire")
+pytest.register_assert_rewrite("harness", "wire", "h2wire", "browsers")
 
 os.environ["PYTHONASYNCIODEBUG"] = "1"  # read by every event loop that is made after this
 

@@ -3,6 +3,8 @@
 set -eu
 missing=""
 command -v nginx >/dev/null || missing="$missing nginx-light"
+command -v make >/dev/null || missing="$missing make"
+command -v cc >/dev/null || missing="$missing gcc libc6-dev"
 command -v curl >/dev/null || missing="$missing curl"
 command -v chromium >/dev/null || missing="$missing chromium"
 command -v nghttp >/dev/null && command -v h2load >/dev/null || missing="$missing nghttp2-client"

@@ -37,6 +37,7 @@ from wire import (
     TEXT,
     Answer,
     Body,
+    Decoder,
     Event,
     Frame,
     Head,
@@ -429,6 +430,7 @@ class Sse:
         self.retry: int | None = None
         self.blocks: list[Event] = []
         self.ended = False
+        self._decoder: Decoder | None = None
         self._parser = SseParser()
         self._ready: list[Event] = []
 
@@ -466,7 +468,9 @@ class Sse:
                 assert not self._parser.pending, "the stream ended inside a block"
                 self.ended = True
                 return None
-            self._ready = self._parser.feed(data)
+            if self._decoder is None:
+                self._decoder = Decoder(self.head.get("content-encoding"))
+            self._ready = self._parser.feed(self._decoder.feed(data))
         event = self._ready.pop(0)
         self.blocks.append(event)
         if event.retry is not None:
@@ -513,7 +517,7 @@ class Ws:
     def __init__(self, conn: Conn, head: Head) -> None:
         self.conn = conn
         self.head = head
-        self._parser = WsParser()
+        self._parser = WsParser(packed="sec-websocket-extensions" in head)
         self._ready: list[Frame] = []
         self._parts: list[Frame] = []
 
@@ -537,7 +541,8 @@ class Ws:
             assert "upgrade" in head.tokens("connection")
             assert head.get("sec-websocket-accept") == ws_accept(key)
             assert head.get("sec-websocket-protocol") == protocol
-            assert "sec-websocket-extensions" not in head
+            offered = dict(fields).get("Sec-WebSocket-Extensions", "")
+            assert offered or "sec-websocket-extensions" not in head
         except BaseException:
             await conn.close()
             raise
@@ -548,6 +553,11 @@ class Ws:
 
     async def __aexit__(self, *_: object) -> None:
         await self.conn.close()
+
+    @property
+    def unpacked(self) -> int:
+        """Messages that came compressed."""
+        return self._parser.unpacked
 
     async def send(self, opcode: int, payload: bytes = b"", **more: Any) -> None:
         await self.conn.send(ws_frame(opcode, payload, **more))

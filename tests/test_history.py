@@ -370,13 +370,27 @@ def test_the_newest_records_are_those_up_to_the_horizon(names: list[str]) -> Non
 
 def test_a_step_looks_at_so_many_records_and_no_more() -> None:
     hub = make_hub(make_history(records=10**6))
-    for _ in range(SCAN_RECORDS + 500):
-        post(hub, "a")
+    for n in range(SCAN_RECORDS + 500):
+        post(hub, f"a{n % 5000}")
     put(hub, "z")
     step = hub.history.scan(Selector(["z", "y/*"]), 0, hub.head)
     assert step.records == [] and step.position == SCAN_RECORDS
     step = hub.history.scan(Selector(["z", "y/*"]), step.position, hub.head)
     assert [r.seq for r in step.records] == [hub.head] and step.position == hub.head
+    found = hub.history.search(Selector(["z", "y/*"]), 0, hub.head)
+    assert [r.seq for r in found.records] == [hub.head] and found.position == hub.head
+    assert hub.history.search(Selector(["y/*"]), 0, hub.head).position == hub.head
+
+
+def test_states_that_changed_often_are_found_at_once() -> None:
+    hub = make_hub(make_history(records=10**6))
+    for n in range(2 * SCAN_RECORDS):
+        put(hub, f"m/{n % 5}", b"%d" % n)
+    newest = list(range(hub.head - 4, hub.head + 1))
+    for fresh in (None, 1):
+        step = hub.history.scan(Selector(["m/*"]), 0, hub.head, fresh=fresh)
+        assert [r.seq for r in step.records] == newest and step.position == hub.head
+    assert [r.seq for r in hub.history.newest(Selector(["m/*", "m/1"]))] == newest
 
 
 def test_a_few_topics_are_found_without_looking_at_all_the_others() -> None:

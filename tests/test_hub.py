@@ -50,7 +50,7 @@ def test_what_becomes_of_each_change(steps: list[tuple[Any, bytes, str, str, boo
         match = {"match": (newest,), "stale": ("other-9",), "any": ("*",)}.get(expects, ())
         before = hub.head
         outcome = tell(hub, Draft("t", op, *said[:3], end, if_match=match,
-                                  if_none=expects == "absent"))  # fmt: skip
+                                  if_none=("*",) if expects == "absent" else ()))  # fmt: skip
         status, recorded = 0, False
         if (expects == "absent" and value) or (match and (not value or expects == "stale")):
             status = 412

@@ -13,9 +13,12 @@ import json
 import os
 import re
 import struct
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
+
+import zstandard
 
 ID = re.compile(r"[a-z0-9]{1,16}-(0|[1-9][0-9]*)")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -164,6 +167,34 @@ class Body:
                 self._state = "data" if self._left else "trailer"
 
 
+class Decoder:
+    """Takes a content coding off, as a body comes."""
+
+    def __init__(self, coding: str) -> None:
+        self.coding = coding
+        self._gzip = zlib.decompressobj(wbits=31) if coding == "gzip" else None
+        self._frame: Any = None
+        if coding not in ("", "gzip", "zstd"):
+            raise WireError(f"Content-Encoding {coding!r} was not asked for")
+
+    def feed(self, data: bytes) -> bytes:
+        if self._gzip is not None:
+            content = self._gzip.decompress(data)
+            if self._gzip.unused_data:
+                raise WireError("something behind the end of a gzip member")
+            return content
+        return b"".join(self._frames(data)) if self.coding else data
+
+    def _frames(self, data: bytes) -> Iterator[bytes]:
+        while data:
+            if self._frame is None:
+                self._frame = zstandard.ZstdDecompressor().decompressobj()
+            yield self._frame.decompress(data)
+            data = self._frame.unused_data if self._frame.eof else b""
+            if self._frame.eof:
+                self._frame = None
+
+
 @dataclass
 class Answer:
     """One whole answer."""
@@ -290,10 +321,25 @@ def ws_frame(
 
 
 class WsParser:
-    """Frames of a server: not masked, no extension bits, control frames short and whole."""
+    """Frames of a server: not masked, no extension bits, control frames short and whole.
 
-    def __init__(self) -> None:
+    With `packed`, messages may be compressed without context takeover (RFC 7692), each in a frame
+    of its own; they are then told unpacked.
+    """
+
+    def __init__(self, *, packed: bool = False) -> None:
+        self.packed = packed
+        self.unpacked = 0
+        """Messages that came compressed."""
         self._buffer = b""
+
+    def _unpack(self, frame: Frame) -> None:
+        if frame.opcode not in (TEXT, BINARY) or not frame.fin or frame.rsv != 4:
+            raise WireError(f"a compressed frame that is no whole message: {frame}")
+        inflate = zlib.decompressobj(wbits=-15)
+        frame.payload = inflate.decompress(frame.payload + b"\0\0\xff\xff")
+        frame.rsv = 0
+        self.unpacked += 1
 
     def feed(self, data: bytes) -> list[Frame]:
         self._buffer += data
@@ -320,6 +366,8 @@ class WsParser:
             frame = Frame(
                 first & 15, buffer[start : start + size], bool(first & 128), first >> 4 & 7
             )
+            if frame.rsv and self.packed:
+                self._unpack(frame)
             if frame.rsv:
                 raise WireError("reserved bits without an extension")
             if frame.opcode >= 8 and (size > 125 or not frame.fin):

@@ -151,7 +151,7 @@ export class Hexcast extends EventTarget {
       if (denied) {
         this._token = undefined;
         this._emit("expired", error);
-        if (getToken && !this._renewed) return this._renewed = true, _level;
+        if (getToken && !this._renewed) return +!(this._renewed = true);
       }
       error.fatal = denied || refused && !more;
       this._emit("error", error);
@@ -182,7 +182,8 @@ export class Hexcast extends EventTarget {
     this._renewed = false;
     if (this._way != link._way) this._emit("way", this._way = link._way);
     this._set("live");
-    if (link._level) link._climber = setTimeout(() => {
+    if (!link._level) this._climb = this._options.climb;
+    else link._climber = setTimeout(() => {
       this._climb = Math.min(this._climb * 2, SLOWEST_CLIMB);
       link._end(CLIMB);
     }, this._climb * (.75 + Math.random() / 2));

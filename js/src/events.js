@@ -21,7 +21,7 @@ export function events(most = MOST) {
       } else if (field == "retry") found.push({ retry: +value });
       else event[field] = value;
     }
-    if (rest.length > most) throw new HexcastError("event too large");
+    if (rest.length > most) throw new HexcastError("too large");
     return found;
   };
 }

@@ -27,7 +27,7 @@ export function address({ _base }, query = {}, topics = [], one = "") {
 /** The token, asked for when there is none or the last one was refused. */
 export const bearer = async (client) => client._token ??= client._options.getToken && await Promise.race([
   client._options.getToken(),
-  new Promise((_, reject) => setTimeout(reject, TOKEN_WAIT, new HexcastError("no token came"))),
+  new Promise((_, reject) => AbortSignal.timeout(TOKEN_WAIT).onabort = reject),
 ]);
 
 /** Raises HexcastError for any answer but a good one, and what `fetch` raises. */

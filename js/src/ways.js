@@ -9,11 +9,10 @@ import { address, bearer, HexcastError, request, whole } from "./requests.js";
 import { parse } from "./values.js";
 
 const HELD = 25e3; // ms a long poll is held
-const QUIET = 1e4; // ms after which a WebSocket is asked whether it lives: pings are not seen here
 const HIDDEN = 6e4; // ms between polls of a page that is not seen
 
 async function websocket(client, link) {
-  const { patience, delta, rate, last, buffer, exact } = client._options;
+  const { patience, silence, delta, rate, last, buffer, exact } = client._options;
   if (client.cursor) await client._join(link);
   const token = await bearer(client), url = address(client);
   url.protocol = url.protocol.replace("http", "ws");
@@ -43,7 +42,7 @@ async function websocket(client, link) {
       };
       socket.onmessage = ({ data }) => {
         client._live(link);
-        link._arm(QUIET, beat);
+        link._arm(silence / 2, beat); // the server's pings are not seen here
         // Reading cannot be paused: what is too much is left, and comes again from the cursor.
         if (++waiting > buffer) link._end();
         queue = queue.then(async () => {

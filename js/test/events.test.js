@@ -22,5 +22,5 @@ test("what is too large is not gathered", () => {
   const read = events(100);
   assert.throws(() => {
     for (let n = 0; n < 11; n++) read("data: 1234");
-  }, { name: "Error", title: "event too large" });
+  }, { name: "Error", title: "too large" });
 });

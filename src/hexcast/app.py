@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -17,7 +19,7 @@ from .lab import Lab
 from .metrics import MetricsPage
 from .problem import Problem
 from .topics import Selector, is_pattern
-from .ways import browser
+from .ways import browser, page_script
 from .ways.ask import Ask, read_ask
 from .ways.context import Context
 from .ways.long_poll import LongPoll
@@ -27,6 +29,9 @@ from .ways.push import push
 from .ways.refresh import refresh
 from .ways.sse import sse
 from .ways.websocket import websocket
+
+if TYPE_CHECKING:
+    from .pages.site import Site
 
 __all__ = ["App"]
 
@@ -48,10 +53,20 @@ _MAX_LISTED = 10_000
 
 
 class App:
-    """Plans requests for one server; there is a lab where one is given."""
+    """Plans requests for one server.
 
-    def __init__(self, context: Context, access: Access, lab: Lab | None = None) -> None:
+    `site` has what is beside its own addresses; there is a lab where one is given.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        access: Access,
+        site: Site | None = None,
+        lab: Lab | None = None,
+    ) -> None:
         self._context = context
+        self._site = site
         self._lab = lab
         self._access = access
         self._base = context.settings.base_path
@@ -61,9 +76,12 @@ class App:
             "/healthz": self._healthz,
             "/readyz": self._readyz,
             "/metrics": self._metrics_page,
+            page_script.PATH: lambda request: page_script.script(),
             f"/{browser.NAME}": partial(browser.module, base=self._base, hashed=False),
             f"/{browser.hashed_name()}": partial(browser.module, base=self._base, hashed=True),
         }
+        if site is not None:
+            self._pages.update(site.addresses)
 
     def plan(self, request: Request) -> Plan:
         """How a request is answered. Raises Problem where it is not for this server."""
@@ -92,10 +110,7 @@ class App:
         elif self._lab is not None and (path == "/lab" or path.startswith("/lab/")):
             plan = self._lab.plan(request, path[len("/lab") :])
         else:
-            page = self._pages.get(path)
-            if page is None:
-                raise Problem(404, "there is nothing at this address; topics are under /topics/")
-            plan = self._page(request, page)
+            plan = self._beside(request, path)
         return plan
 
     # /topics/TOPIC and /topics/PATTERN
@@ -120,10 +135,10 @@ class App:
             names = request.query.get("topic")
             if names:
                 return self._receive(request, _selector(names), one=False)
-            ask = read_ask(request, Selector(()), one=False)
+            ask = self._ask(request, Selector(()), one=False)
             if ask.way == "websocket":
                 return self._receive(request, Selector(()), one=False)
-            return _dynamic(self._listing)
+            return _dynamic(self._overview if ask.way == "refresh" else self._listing)
         if method == "POST":
             self._access.check_origin(request)
             if request.header("content-type").partition(";")[0].strip().lower() not in (
@@ -136,11 +151,15 @@ class App:
             return Plan(partial(publishing.batch, self._context.hub, limit), Body.STREAM)
         return self._options_or_refuse(request, TOPICS_METHODS)
 
+    def _ask(self, request: Request, selector: Selector, *, one: bool) -> Ask:
+        return read_ask(request, selector, one=one, compress=self._context.settings.compress)
+
     def _receive(self, request: Request, selector: Selector, *, one: bool) -> Plan:
-        ask = read_ask(request, selector, one=one)
+        ask = self._ask(request, selector, one=one)
         context = self._context
         id = request.first("id")
-        if one and id and ask.way in ("poll", "refresh"):
+        if one and id:
+            ask = replace(ask, way="poll")  # however it was asked for: it will never change
             return _plan_way(ask, partial(single_record, context, ask, id))
         if ask.way == "websocket":
             self._access.check_origin(request)
@@ -156,7 +175,11 @@ class App:
         ]
         return Response(
             200,
-            (("Content-Type", "application/json"), ("Cache-Control", "no-store")),
+            (
+                ("Content-Type", "application/json"),
+                ("Cache-Control", "no-store"),
+                ("Vary", "Accept"),
+            ),
             msgspec.json.encode({"topics": listed}) + b"\n",
         )
 
@@ -175,6 +198,23 @@ class App:
 
     # Beside the topics
 
+    def _beside(self, request: Request, path: str) -> Plan:
+        page, site = self._pages.get(path), self._site
+        if site is None or (page is not None and path != "/"):
+            if page is None:
+                raise Problem(404, "there is nothing at this address; topics are under /topics/")
+            return self._page(request, page)
+        if request.method not in ("GET", "HEAD"):
+            return self._options_or_refuse(request, PAGE_METHODS)
+
+        def serve(exchange: Exchange, body: bytes) -> None:
+            if page is not None and not site.has(path):
+                exchange.respond(page(exchange.request))
+            else:
+                site.serve(path, exchange)
+
+        return Plan(serve)
+
     def _page(self, request: Request, page: Callable[[Request], Response]) -> Plan:
         if request.method in ("GET", "HEAD"):
             return _dynamic(page)
@@ -192,11 +232,16 @@ class App:
                 f"Hexcast {__version__}. Topics: {self._base}/topics/TOPIC, "
                 f"all of them: {self._base}/topics\n"
             )
+        return self._overview(request)
+
+    def _overview(self, request: Request) -> Response:
+        """What is live, as a page."""
         return Response(
             200,
             (
                 ("Content-Type", "text/html; charset=utf-8"),
                 ("Cache-Control", "no-store"),
+                ("Vary", "Accept"),
                 ("Content-Security-Policy", PLAIN_POLICY),
                 ("X-Content-Type-Options", "nosniff"),
             ),

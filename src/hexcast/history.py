@@ -24,8 +24,14 @@ __all__ = ["History", "Scanned"]
 SCAN_RECORDS = 10_000
 """Records looked at in one step of a pass."""
 
+SEARCH_STEPS = 32
+"""Steps of a pass that one answer may take without finding anything."""
+
 STEP_BYTES = 65_536
 """Payload bytes after which a step of a pass ends."""
+
+_TOPIC_COST = 8
+"""What it costs to find the records of one topic, in records looked at."""
 
 _SUPERSEDED_RECORDS = 10_000
 _SUPERSEDED_BYTES = 4 * 2**20
@@ -278,6 +284,31 @@ class History:
                     return Scanned(records, reached, folded)
         return Scanned(records, horizon, folded)
 
+    def search(
+        self,
+        selector: Selector,
+        after: int,
+        horizon: int,
+        *,
+        fresh: int | None = None,
+        limit: int = SCAN_RECORDS,
+        size: int = STEP_BYTES,
+    ) -> Scanned:
+        """Steps of a pass, within reason, until one finds something."""
+        folded = 0
+        for _ in range(SEARCH_STEPS):
+            step = self.scan(selector, after, horizon, fresh=fresh, limit=limit, size=size)
+            folded += step.folded
+            after = step.position
+            if step.records or after >= horizon:
+                break
+        return step._replace(folded=folded)
+
+    def newest(self, selector: Selector) -> list[Record]:
+        """The value or the newest record of every selected topic, in the log's order."""
+        values = (topic.value for topic in self._selected(selector, 0))
+        return sorted((value for value in values if value is not None), key=_seq)
+
     def _starts(self, record: Record, fresh: int, horizon: int, starts: dict[str, int]) -> bool:
         """Whether a client without a cursor starts with this record."""
         if record.op != "post":
@@ -293,18 +324,34 @@ class History:
     ) -> tuple[Iterator[Record], bool]:
         """Records after a place, in order, and whether all of them are of the selected topics.
 
-        By topic where a few are named and much happened since; else by place in the whole log.
+        By topic where much happened since in few topics; else by place in the whole log.
         """
         if selector.single:
             topic = self.topics.get(selector.single)
-            if topic is None:
-                return iter(()), True
-            if fresh is not None and topic.kind == "stream":
-                after = max(after, topic.since_last(fresh, horizon))
-            # What is past counts for a horizon of then only; there may be much of it.
-            return topic.since(after) if horizon < self.head else topic.after(after), True
+            return iter(()) if topic is None else self._of(topic, after, fresh, horizon), True
         place = bisect_right(self._order, after, key=_seq)
-        if not selector.patterns and len(self._order) - place > SCAN_RECORDS:
-            named = (self.topics.get(name) for name in selector.names)
-            return heapq.merge(*(t.since(after) for t in named if t is not None), key=_seq), True
+        ahead = len(self._order) - place
+        few = not selector.patterns or len(self.topics) * _TOPIC_COST < ahead
+        if ahead > SCAN_RECORDS and few:
+            found = [self._of(t, after, fresh, horizon) for t in self._selected(selector, after)]
+            return heapq.merge(*found, key=_seq), True
         return iter(self._order[place : place + SCAN_RECORDS + 1]), False
+
+    def _selected(self, selector: Selector, after: int) -> Iterator[Topic]:
+        """The selected topics of which there is something after a place."""
+        topics = self.topics
+        if not selector.patterns:
+            known = (topics.get(name) for name in selector.names)
+            return (t for t in known if t is not None)
+        return (
+            topic
+            for name, topic in topics.items()
+            if topic.newest is not None and topic.newest.seq > after and selector.matches(name)
+        )
+
+    def _of(self, topic: Topic, after: int, fresh: int | None, horizon: int) -> Iterator[Record]:
+        """A topic's records after a place."""
+        if fresh is not None and topic.kind == "stream":
+            after = max(after, topic.since_last(fresh, horizon))
+        # What is past counts for a horizon of then only; there may be much of it.
+        return topic.since(after) if horizon < self.head else topic.after(after)

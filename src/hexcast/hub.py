@@ -72,7 +72,9 @@ class Hub:
         op = draft.op
         if op == "delete":
             return None if value is not None else Problem(404, "there is nothing to delete")
-        if self.history.full:
+        if self.history.full and not (
+            op == "put" and value is not None and len(draft.data) <= len(value.data)
+        ):
             return Problem(503, "the server holds as much as it may", retry_after=5)
         if op == "patch" or op == "append":
             return self._judge_change(draft, topic, value)
@@ -182,8 +184,8 @@ class Hub:
 
 def _expectation_failed(draft: Draft, value: Record | None) -> Problem | None:
     """RFC 9110, 13.1.1 and 13.1.2: If-Match and If-None-Match on a change."""
-    if draft.if_none and value is not None:
-        return Problem(412, "the topic exists", etag=value.id)
+    if value is not None and ("*" in draft.if_none or value.id in draft.if_none):
+        return Problem(412, f"the topic is at {value.id}", etag=value.id)
     if draft.if_match:
         if value is None:
             return Problem(412, "there is nothing under this topic")

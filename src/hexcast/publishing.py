@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable
+from urllib.parse import quote
 
 import msgspec
 
@@ -71,8 +72,8 @@ def draft_of_request(request: Request, topic: str, body: bytes) -> Draft:
         event=check_event(request.first("event"), given="event" in request.query),
         end=request.flag("end"),
         key=check_key(request.header("idempotency-key")),
-        if_match=entity_tags(request.header("if-match")),
-        if_none="*" in entity_tags(request.header("if-none-match")),
+        if_match=_expected(request, "if-match"),
+        if_none=_expected(request, "if-none-match"),
     )
     type = request.header("content-type")
     try:
@@ -83,6 +84,20 @@ def draft_of_request(request: Request, topic: str, body: bytes) -> Draft:
     except ValueError as error:
         raise Problem(400, str(error)) from None
     return draft
+
+
+def _expected(request: Request, name: str) -> tuple[str, ...]:
+    """The ids that a change is made to depend on.
+
+    Raises Problem where they cannot be read: what was meant to be guarded must not go through.
+    """
+    given = request.headers.get(name)
+    if given is None:
+        return ()
+    tags = entity_tags(given)
+    if not tags:
+        raise Problem(400, f"{name} is '*' or ids in quotes: \"ID\"")
+    return tags
 
 
 def _read_change(draft: Draft, op: str, type: str, body: bytes) -> None:
@@ -108,10 +123,7 @@ def _answer(outcome: Outcome, exchange: Exchange) -> Response:
         return problem_response(outcome)
     headers: Headers = (("Content-Type", "application/json"), ("ETag", f'"{outcome.id}"'))
     if outcome.begun:
-        path = exchange.request.target.partition(b"?")[0].decode("latin-1")
-        if not path.startswith("/"):
-            path = "/" + path.partition("://")[2].partition("/")[2]
-        headers = (*headers, ("Location", f"{path}?id={outcome.id}"))
+        headers = (*headers, ("Location", f"{quote(exchange.request.path)}?id={outcome.id}"))
     return Response(201 if outcome.begun else 200, headers, _ENCODER.encode(_said(outcome)) + b"\n")
 
 
@@ -222,6 +234,7 @@ class Batch:
         self._limit = limit
         self._write = write
         self._rest = b""  # the beginning of a line whose end has not come
+        self._skipping = False  # the line under way was refused: its end is waited for
         self._last_only = last_only  # one answer for all lines
         self._waiting = 0  # appends in hand
         self._complete = False
@@ -236,6 +249,11 @@ class Batch:
     def feed(self, data: bytes) -> None:
         if self._over:
             return
+        if self._skipping:
+            _, end, data = data.partition(b"\n")
+            if not end:
+                return
+            self._skipping = False
         data = self._rest + data
         lines = data.split(b"\n")
         self._rest = lines.pop()
@@ -244,12 +262,9 @@ class Batch:
             if line and not line.isspace():
                 drafts.append(self._read(line))
         if len(self._rest) > self._limit:
-            # Where this line ends is not known, so nothing after it can be read.
-            drafts.append(Problem(413, f"the line is longer than {self._limit} bytes"))
+            drafts.append(self._too_long())
             self._rest = b""
-            self._publish(drafts)
-            self.eof()
-            return
+            self._skipping = True
         if drafts:
             self._publish(drafts)
         self._mind_reading()
@@ -266,7 +281,7 @@ class Batch:
 
     def _read(self, line: bytes) -> Draft | Problem:
         if len(line) > self._limit:
-            return Problem(413, f"the line is longer than {self._limit} bytes")
+            return self._too_long()
         try:
             return draft_of_line(_decode_line(line))
         except Problem as problem:
@@ -275,6 +290,9 @@ class Batch:
             return Problem(400, f"the line is not an object of a publish: {error}")
         except RecursionError:
             return Problem(400, "the line is nested too deep")
+
+    def _too_long(self) -> Problem:
+        return Problem(413, f"the line is longer than {self._limit} bytes")
 
     def _publish(self, drafts: list[Draft | Problem]) -> None:
         good = [d for d in drafts if isinstance(d, Draft)]

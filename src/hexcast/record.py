@@ -107,7 +107,7 @@ class Draft:
     """Who asks: idempotency keys of one do not meet another's."""
     if_match: tuple[str, ...] = ()
     """Ids of which one must be the topic's newest; `*` stands for any."""
-    if_none: bool = False
+    if_none: tuple[str, ...] = ()
     """Whether the topic must not exist (`If-None-Match: *`)."""
     change: bytes = b""
     """Of a patch or an append what was asked for; `data` is then the value that it leads to."""

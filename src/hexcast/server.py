@@ -13,7 +13,7 @@ import string
 import sys
 import time
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .app import App
 from .feed import Feeds
@@ -22,7 +22,7 @@ from .http.access import Access, is_loopback
 from .http.opening import Opening
 from .http.service import Service
 from .http.tls import Tls, dev_certificate
-from .http.tls_listener import TlsListener
+from .http.tls_transport import TlsTransport
 from .hub import Hub
 from .lab import Lab
 from .lab.pushing import Address
@@ -32,6 +32,9 @@ from .meters import Meters
 from .settings import Settings
 from .value import Limits
 from .ways.context import Context
+
+if TYPE_CHECKING:
+    from .pages.site import Site
 
 __all__ = ["Server", "run"]
 
@@ -85,11 +88,11 @@ class Server:
             any_host=not is_loopback(settings.host) and not settings.allow_host,
         )
         self.lab = Lab(self.context, access, loop.call_later)
-        app = App(self.context, access, self.lab)
+        app = App(self.context, access, _site(self.context), self.lab)
         self.tls = _tls(settings)
         self.service = Service(app.plan, meters, loop.time, time.time, secure=self.tls is not None)
         self._loop = loop
-        self._listeners: list[asyncio.Server | TlsListener] = []
+        self._listeners: list[asyncio.Server] = []
         self._timer: asyncio.TimerHandle | None = None
         self._sweep_at = loop.time() + SWEEP_SECONDS
 
@@ -112,18 +115,19 @@ class Server:
         """Listen. Raises OSError where the address cannot be bound."""
         for listener in await _listen(self.settings.host, self.settings.port):
             self.port = listener.getsockname()[1]
-            if self.tls is not None:
-                self._listeners.append(TlsListener(self.service, listener, self.tls.context))
-            else:
-                self._listeners.append(
-                    await self._loop.create_server(
-                        lambda: Opening(self.service), sock=listener, backlog=BACKLOG
-                    )
-                )
+            self._listeners.append(
+                await self._loop.create_server(self._connection, sock=listener, backlog=BACKLOG)
+            )
         host = "127.0.0.1" if self.settings.host in ("0.0.0.0", "::", "") else self.settings.host
         secure = self.tls is not None
         self.lab.address = Address(host, self.port, secure, self.settings.base_path)
         self._turn()
+
+    def _connection(self) -> asyncio.Protocol:
+        """What a new client is met with."""
+        if self.tls is None:
+            return Opening(self.service)
+        return TlsTransport(self.service, self.tls.context)
 
     def _turn(self) -> None:
         """Drive the timers of all connections."""
@@ -155,6 +159,17 @@ class Server:
         if self._timer is not None:
             self._timer.cancel()
         self.hub.log.close()
+
+
+def _site(context: Context) -> Site | None:
+    """The site to serve. Raises ValueError where it cannot be."""
+    if not context.settings.pages:
+        return None
+    try:
+        from .pages.site import Site
+    except ModuleNotFoundError as error:
+        raise ValueError(f"{error.name} is missing for --pages; install hexcast[pages]") from None
+    return Site(context.settings.pages, context)
 
 
 def _tls(settings: Settings) -> Tls | None:

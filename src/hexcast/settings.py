@@ -47,6 +47,9 @@ class Settings:
     body_limit: int = 2**20
     """Largest body of one publish, or line of a batch, or WebSocket message."""
 
+    compress: bool = True
+    """Compress what gets smaller by it, for clients that take it so."""
+
     drain: float = 10.0
     """Longest time a stop may take."""
 
@@ -61,3 +64,6 @@ class Settings:
 
     retry: float = 1.0
     """What SSE clients are told to wait before they reconnect."""
+
+    pages: str = ""
+    """Directory of a site of plain HTML to serve, its elements with data-topic kept current."""

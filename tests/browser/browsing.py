@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import mimetypes
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any, Self
 
 from harness import Endpoint, deadline, program
@@ -80,14 +82,19 @@ async def until(page: Page, expression: str, seconds: float = 20) -> Any:
 
 
 class Proxy(Endpoint):
-    """A proxy before a server: it can cut connections, and refuse WebSocket."""
+    """A proxy before a server: it can cut connections, and refuse WebSocket.
 
-    def __init__(self, upstream: Endpoint) -> None:
+    What is under `/site/` it serves itself, from a folder.
+    """
+
+    def __init__(self, upstream: Endpoint, site: Path | None = None) -> None:
         super().__init__(0)
         self.upstream = upstream
+        self.site = site
         self.refuse_websocket = False
-        self.swallow = False  # let no byte of any answer through
         self.closed = False  # take no connections
+        self.flows = asyncio.Event()  # while it is not set, no byte passes to the browser
+        self.flows.set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
@@ -111,17 +118,18 @@ class Proxy(Endpoint):
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
-        try:
+        # A connection that is cut, by the test or at either end, is what this proxy is for.
+        with suppress(OSError, asyncio.CancelledError, asyncio.IncompleteReadError):
             if not self.closed:
                 await self._relay(reader, writer)
-        except (OSError, asyncio.CancelledError, asyncio.IncompleteReadError):
-            pass  # noqa: S110 (cut, by the test or by either end: what this proxy is for)
-        finally:
-            self._tasks.discard(task)
-            writer.transport.abort()
+        self._tasks.discard(task)
+        writer.transport.abort()
 
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
+        if self.site is not None and head.startswith(b"GET /site/"):
+            await self._file(self.site / head.split(b" ", 2)[1].decode()[len("/site/") :], writer)
+            return
         if self.refuse_websocket and b"upgrade: websocket" in head.lower():
             writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
             await writer.drain()
@@ -130,15 +138,13 @@ class Proxy(Endpoint):
         if b"upgrade: websocket" not in head.lower():
             head = head.replace(b"Connection: keep-alive", b"Connection: close")
         head = head.replace(self.authority.encode(), self.upstream.authority.encode())
-        up_reader, up_writer = await asyncio.open_connection(
-            self.upstream.host, self.upstream.port
-        )
+        up_reader, up_writer = await asyncio.open_connection(self.upstream.host, self.upstream.port)
         try:
             up_writer.write(head)
             done, pending = await asyncio.wait(
                 [
-                    asyncio.ensure_future(self._pump(reader, up_writer, swallow=False)),
-                    asyncio.ensure_future(self._pump(up_reader, writer, swallow=self.swallow)),
+                    asyncio.ensure_future(self._pump(reader, up_writer, upstream=False)),
+                    asyncio.ensure_future(self._pump(up_reader, writer, upstream=True)),
                 ],
                 return_when=asyncio.FIRST_COMPLETED,
             )
@@ -148,11 +154,23 @@ class Proxy(Endpoint):
         finally:
             up_writer.transport.abort()
 
+    async def _file(self, path: Path, writer: asyncio.StreamWriter) -> None:
+        content = await asyncio.to_thread(path.read_bytes)
+        kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+        writer.write(
+            b"HTTP/1.1 200 OK\r\nContent-Type: %b; charset=utf-8\r\nConnection: close\r\n"
+            b"Content-Length: %d\r\n\r\n%b" % (kind.encode(), len(content), content)
+        )
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()  # not before all of it has gone
+
     async def _pump(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, swallow: bool
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, upstream: bool
     ) -> None:
         while data := await reader.read(65536):
-            if not swallow:
-                writer.write(data)
-                with suppress(ConnectionError):
-                    await writer.drain()
+            if upstream:
+                await self.flows.wait()
+            writer.write(data)
+            with suppress(ConnectionError):
+                await writer.drain()

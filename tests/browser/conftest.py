@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -10,8 +9,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1])]
-pytest.register_assert_rewrite("browsing")
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from browsing import chromium
 from harness import Server
@@ -29,4 +28,3 @@ def server() -> Iterator[Server]:
 async def browser() -> AsyncIterator[Browser]:
     async with chromium() as running:
         yield running
-    await asyncio.sleep(0)

@@ -53,9 +53,7 @@ def nginx(folder: Path, upstream: int, *, buffering: bool = False) -> Iterator[E
     front = Endpoint(free_port())
     config = folder / "nginx.conf"
     more = BUFFERING if buffering else ""
-    config.write_text(
-        CONFIG.format(folder=folder, port=front.port, upstream=upstream, more=more)
-    )
+    config.write_text(CONFIG.format(folder=folder, port=front.port, upstream=upstream, more=more))
     process = subprocess.Popen(
         [program("nginx"), "-p", folder, "-e", folder / "error.log", "-c", config]
     )

@@ -136,7 +136,12 @@ async def test_html_and_attributes(server: Server, browser: Browser) -> None:
         assert await page.evaluate("[e.onclick, f.getAttribute('style'), h.textContent]") == [
             None, None, "",
         ]  # fmt: skip
-        for bad in ("javascript:alert(1)", " java\tscript:alert(1)", "data:text/html,x", "vbscript:x"):
+        for bad in (
+            "javascript:alert(1)",
+            " java\tscript:alert(1)",
+            "data:text/html,x",
+            "vbscript:x",
+        ):
             await put(server, link, bad)
             await text(page, "b", "<em>x</em><script>window.bad = 1</script>")
             await until(page, f"live.get('{link}') == {bad!r}")
@@ -163,7 +168,9 @@ async def test_from_a_cursor(server: Server, browser: Browser) -> None:
         await text(page, "p", "2")
         assert await page.evaluate("touched") == [["p", "characterData"]]
         assert not [url for url in asked if "/topics" in url], "the value was fetched again"
-        await page.evaluate(f"document.body.insertAdjacentHTML('beforeend', '<p id=q data-topic={topic}>')")
+        await page.evaluate(
+            f"document.body.insertAdjacentHTML('beforeend', '<p id=q data-topic={topic}>')"
+        )
         await text(page, "q", '{"n":2}')
 
 

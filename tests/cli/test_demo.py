@@ -4,10 +4,11 @@ import json
 import signal
 import urllib.request
 from contextlib import aclosing
+from pathlib import Path
 
 from hexcast.cli.demo import figures
 
-from .programs import serving, wait_until
+from .programs import Hexcast, serving, wait_until
 
 
 async def test_figures_come_each_second_as_states() -> None:
@@ -23,7 +24,7 @@ def test_the_demo_serves_what_it_says() -> None:
     with serving("demo") as demo:
         demo.until("greeting")
         told = "\n".join(demo.seen["err"])
-        for place in ("machine/cpu", "machine/*", "way=sse", "hexcast sub machine/events"):
+        for place in ("machine/cpu", "machine/*", "way=sse", "way=push", "sub machine/events"):
             assert place in told
         assert told.count(demo.url) >= 6
 
@@ -35,5 +36,20 @@ def test_the_demo_serves_what_it_says() -> None:
         first = demo.get("machine/cpu")
         assert 0 <= first["data"]["percent"] <= 100
         assert wait_until(lambda: demo.get("machine/cpu")["id"] != first["id"])
+        assert demo.stop(signal.SIGTERM) == 0
+        assert "Traceback" not in "\n".join(demo.seen["err"])
+
+
+def test_the_demo_over_tls(tmp_path: Path) -> None:
+    cache = {"XDG_CACHE_HOME": str(tmp_path)}
+    with serving("demo", "--tls-dev", env=cache) as demo:
+        assert demo.url.startswith("https://")
+        demo.until("greeting")
+        command = ("sub", "machine/cpu", "--way", "push", "--json", "--url", demo.url)
+        with Hexcast(*command, env=cache) as program:
+            figures = [json.loads(program.line() or "")["data"] for _ in range(2)]
+            program.until("connected (push)")
+            assert program.stop(signal.SIGINT) == 130
+        assert all(0 <= figure["percent"] <= 100 for figure in figures)
         assert demo.stop(signal.SIGTERM) == 0
         assert "Traceback" not in "\n".join(demo.seen["err"])

@@ -180,3 +180,26 @@ async def test_messages_of_lines() -> None:
         Message("t", b"a", "put", "e", "text/plain; charset=utf-8", "k-3", True),
     ]
     assert refused == [f"line 2 has {LINE_BYTES + 1} bytes, more than {LINE_BYTES}"]
+
+
+def test_patch(server: Hexcast, topic: str) -> None:
+    assert pub(server, topic, '{"a": 1, "b": 1.10}', "--put").code == 0
+    assert pub(server, topic, '{"a": null, "base64": "x"}', "--patch").code == 0
+    assert server.get(topic)["data"] == {"b": 1.1, "base64": "x"}
+    assert pub(server, topic, "--patch", input=b'{"b": 2}\n{"base64": "QQ=="}\n').code == 0
+    assert server.get(topic)["data"] == {"b": 2, "base64": "QQ=="}
+    assert pub(server, topic, "{", "--patch").code == 1
+
+
+def test_append(server: Hexcast, topic: str) -> None:
+    assert pub(server, topic, "a", "--append").code == 0
+    assert pub(server, topic, "--append", input=b"b\n12\n\n\xff\nlast").code == 0
+    record = server.get(topic)
+    assert record["data"] == "ab\n12\n\n\N{REPLACEMENT CHARACTER}\nlast\n"
+    assert record["type"].startswith("text/plain")
+
+
+def test_one_kind_of_publishing_at_a_time(server: Hexcast, topic: str) -> None:
+    done = pub(server, topic, "a", "--append", "--put")
+    assert done.code == 2
+    assert "one of --put, --patch and --append" in done.err

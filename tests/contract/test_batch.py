@@ -299,3 +299,30 @@ async def test_a_large_batch_with_answers_read_late(server: Server) -> None:
     ids = [seq(line["id"]) for line in answer.lines()]
     assert len(ids) == 5000
     assert ids == sorted(set(ids))
+
+
+@pytest.mark.parametrize("size", [1_048_600, 1_200_000, 3_000_000])
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("ack", ["", "?ack=last"])
+async def test_a_line_that_is_too_long_is_the_only_one_refused(
+    server: Server, size: int, chunked: bool, ack: str
+) -> None:
+    topic = unique()
+    sent = lines({"topic": topic, "data": 1}, {"topic": topic, "data": "x" * size})
+    sent += lines(*({"topic": topic, "data": n} for n in (2, 3, 4)))
+    async with await Conn.open(server) as conn:
+        if chunked:
+            fields = {**NDJSON, "Transfer-Encoding": "chunked"}
+            await conn.send(request_bytes(server, "POST", "/topics" + ack, fields))
+            for place in range(0, len(sent), 50_000):
+                await conn.send(chunk(sent[place : place + 50_000]))
+            await conn.send(chunk(b""))
+        else:
+            await conn.send(request_bytes(server, "POST", "/topics" + ack, NDJSON, sent))
+        answer = await conn.answer("POST")
+    told = answer.lines()
+    if ack:
+        assert (told[-1]["published"], told[-1]["refused"]) == (4, 1)
+    else:
+        assert [line.get("error", {}).get("status", 0) for line in told] == [0, 413, 0, 0, 0]
+    assert [record["data"] for record in await held(server, topic)] == [1, 2, 3, 4]

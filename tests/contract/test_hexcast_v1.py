@@ -330,3 +330,55 @@ async def test_a_late_subscribe_after_many_others(server: Server) -> None:
         assert (await told(ws, {"subscribe": [f"{stem}/last"], "ref": "z"}))["ok"] == "z"
         ids = [await publish(server, f"{stem}/{n}", "x") for n in range(0, 200, 20)]
         assert [(await ws.hear())["id"] for _ in ids] == ids
+
+
+async def test_overlapping_subscriptions_with_last_deliver_once(server: Server) -> None:
+    stem = unique()
+    ids = [await publish(server, f"{stem}/{name}", f"{n}") for n in range(3) for name in "ab"]
+    got: list[str] = []
+    async with await opened(server) as ws:
+        for ref, (name, start) in enumerate([
+            (f"{stem}/*", {"last": 1}), (f"{stem}/a", {"last": 2}),
+            (f"{stem}/**", {"since": "earliest"}), (f"{stem}/b", {"since": ids[0]}),
+        ], start=1):  # fmt: skip
+            await ws.say({"subscribe": [name], **start, "ref": ref})
+            while (said := await ws.hear()).get("ok") != ref:
+                got.append(said["id"])
+    assert got == [ids[4], ids[5], ids[2], ids[0], ids[1], ids[3]]
+
+
+@pytest.mark.parametrize("place", ["earliest", "last"])
+async def test_a_topic_that_has_ended_is_replayed_then_ok_then_closed(
+    server: Server, place: str
+) -> None:
+    topic = unique()
+    await publish(server, topic, "1")
+    last = (await ask(server, "POST", path(topic) + "?end=1", {}, "2")).json()["id"]
+    async with await opened(server) as ws:
+        since = last if place == "last" else place
+        assert await told(ws, {"subscribe": [topic], "since": since, "ref": 1}) == {
+            "ok": 1, "cursor": last,
+        }  # fmt: skip
+        with pytest.raises(WsClosed) as closed:
+            await ws.hear()
+        assert closed.value.code == 1000
+
+
+async def test_the_end_of_one_topic_is_not_the_end_of_the_others(server: Server) -> None:
+    over, other = unique(), unique()
+    await ask(server, "POST", path(over) + "?end=1", {}, "last")
+    async with await opened(server) as ws:
+        await told(ws, {"subscribe": [other], "ref": 1})
+        await ws.say({"subscribe": [over], "since": "earliest", "ref": 2})
+        assert (await ws.hear())["data"] == "last"
+        assert (await ws.hear())["ok"] == 2
+        await publish(server, other, "goes on")
+        assert (await ws.hear())["data"] == "goes on"
+
+
+async def test_a_message_says_one_thing(server: Server) -> None:
+    topic = unique()
+    async with await opened(server) as ws:
+        answer = await told(ws, {"subscribe": [topic], "publish": topic, "data": 1, "ref": 8})
+        assert answer["error"]["status"] == 400
+    problem(await get(server, path(topic)), 404)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from email.utils import parsedate_to_datetime
+from urllib.parse import quote
 
 import pytest
 from harness import (
@@ -394,3 +395,27 @@ async def test_a_reader_that_half_closes_a_stream(server: Server) -> None:
             except (EOFError, ConnectionError):
                 return
             assert event.data == "x"
+
+
+async def test_a_host_given_twice_is_none(server: Server) -> None:
+    """RFC 9112, 3.2: also where both say the same."""
+    async with await Conn.open(server) as conn:
+        host = f"Host: {server.authority}\r\n"
+        await conn.send(f"GET /healthz HTTP/1.1\r\n{host}{host}\r\n".encode())
+        assert (await conn.answer()).status == 400
+
+
+async def test_a_location_can_be_followed(server: Server) -> None:
+    topic = unique() + "/a b%25ü"
+    answer = await ask(server, "POST", f"/topics/{quote(topic)}", {}, "1")
+    assert answer.status == 201
+    assert (await get(server, answer["location"])).body == b"1"
+    for target in ("/topics/a#frag", "/topics/a%", "/topics/a%zz"):
+        assert (await ask(server, "POST", target, {}, "1")).status == 400
+
+
+async def test_the_longest_request_line(server: Server) -> None:
+    line = "GET /topics/x?pad= HTTP/1.1"
+    pad = "p" * (8192 - len(line))
+    assert (await get(server, f"/topics/x?pad={pad}")).status == 404
+    assert (await get(server, f"/topics/x?pad={pad}p")).status == 414

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 
 import pytest
@@ -178,3 +179,61 @@ async def test_a_client_that_goes_away_while_held(server: Server) -> None:
     await conn.close()
     await publish(server, topic, "x")
     assert (await get(server, path(topic))).body == b"x"
+
+
+# --- only what changed, for one value -------------------------------------------------------------
+
+
+def members(**changed: int) -> str:
+    return json.dumps({f"member-{n}": n for n in range(20)} | changed)
+
+
+async def test_a_wait_for_another_value_is_told_what_changed(server: Server) -> None:
+    topic, fields = unique(), {"Content-Type": "application/json"}
+    first = await put(server, topic, members(), fields=fields)
+    target = path(topic) + "?wait=20&delta=1"
+    full = await get(server, target)
+    assert (full.status, full["etag"], full.json()) == (200, f'"{first}"', json.loads(members()))
+    async with await held(server, target, {"If-None-Match": full["etag"]}) as conn:
+        second = await put(server, topic, members(a=1), fields=fields)
+        change = await conn.answer()
+    assert (change.status, change.body) == (226, b'{"a":1}')
+    assert change["content-type"] == "application/merge-patch+json"
+    assert (change["etag"], change["hexcast-base"]) == (f'"{second}"', first)
+    assert change["hexcast-op"] == change["im"] == "patch"
+    assert "no-store" in change.head.tokens("cache-control")
+    # Who comes later with a value that is still known is told the difference at once.
+    third = await put(server, topic, members(a=2, b=3), fields=fields)
+    late = await get(server, target, {"If-None-Match": f'"unknown-1", "{first}"'})
+    assert (late.status, late.json(), late["etag"]) == (226, {"a": 2, "b": 3}, f'"{third}"')
+    told = (await get(server, target + "&format=json", {"If-None-Match": f'"{first}"'})).json()
+    assert (told["op"], told["base"], told["data"]) == ("patch", first, {"a": 2, "b": 3})
+
+
+async def test_what_a_wait_for_another_value_cannot_be_told_in_part(server: Server) -> None:
+    topic, fields = unique(), {"Content-Type": "application/json"}
+    first = await put(server, topic, members(), fields=fields)
+    target = path(topic) + "?wait=20&delta=1"
+    await put(server, topic, "[1]", fields=fields)
+    for tag in (first, "unknown-1", "nonsense", f"{first}99"):
+        answer = await get(server, target, {"If-None-Match": f'"{tag}"'})
+        assert (answer.status, answer.body) == (200, b"[1]")
+    await ask(server, "DELETE", path(topic))
+    await put(server, topic, members(a=1), fields=fields)
+    answer = await get(server, target, {"If-None-Match": f'"{first}"'})
+    assert (answer.status, answer.json()) == (200, json.loads(members(a=1)))
+    plain = await get(server, path(topic) + "?way=poll&delta=1", {"If-None-Match": f'"{first}"'})
+    assert plain.status == 200, "a cache in between adds tags of its own to what is not no-store"
+
+
+async def test_a_wait_for_more_text_is_told_what_was_added(server: Server) -> None:
+    topic, fields = unique(), {"Content-Type": "text/plain; charset=utf-8"}
+    first = await put(server, topic, "Once ", fields=fields)
+    second = await put(server, topic, "Once upon", fields=fields)
+    answer = await get(
+        server, path(topic) + "?wait=20&delta=1", {"If-None-Match": f'W/"{first}~gzip"'}
+    )
+    assert (answer.status, answer.body) == (226, b"upon")
+    assert (answer["hexcast-op"], answer["hexcast-base"]) == ("append", first)
+    assert answer["etag"] == f'"{second}"'
+    assert answer["content-type"] == fields["Content-Type"]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from urllib.parse import quote
 
 import pytest
-from harness import Server, ask, get, path, problem, publish, put, unique
+from harness import Server, Sse, ask, get, path, problem, publish, put, unique
 from wire import ID, seq
 
 
@@ -188,3 +189,34 @@ async def test_last_gives_the_newest_of_a_stream(server: Server) -> None:
     ids = [await publish(server, topic, f"{n}") for n in range(5)]
     told = (await get(server, f"{path(topic)}?since={ids[0]}&last=2")).json()
     assert [r["id"] for r in told["records"]] == ids[1:], "a cursor comes before last"
+
+
+async def test_one_record_however_it_is_asked_for(server: Server) -> None:
+    topic = unique()
+    first = await publish(server, topic, "one")
+    await publish(server, topic, "two")
+    target = f"{path(topic)}?id={first}"
+    plain = await get(server, target)
+    for fields in ({"Prefer": "wait=9"}, {"Accept": "text/event-stream"}, {"Accept": "text/html"}):
+        answer = await get(server, target, fields)
+        assert (answer.status, answer.body, answer["etag"]) == (200, b"one", f'"{first}"')
+        assert answer["cache-control"] == plain["cache-control"]
+    assert (await get(server, target + "&wait=9")).body == b"one"
+
+
+async def test_a_pattern_is_found_behind_much_that_was_superseded(server: Server) -> None:
+    stem = unique()
+    changes = [{"topic": f"{stem}/{n % 5}", "op": "put", "data": n} for n in range(12_000)]
+    sent = "".join(json.dumps(change) + "\n" for change in changes)
+    fields = {"Content-Type": "application/x-ndjson"}
+    assert (await ask(server, "POST", "/topics?ack=last", fields, sent)).status == 200
+    for query in ("", "?wait=9"):
+        batch = (await get(server, f"/topics/{stem}/*{query}")).json()
+        assert [r["data"] for r in batch["records"]] == list(range(11_995, 12_000))
+        assert not batch["more"]
+    page = await get(server, f"/topics/{stem}/*?way=refresh")
+    assert all(str(n).encode() in page.body for n in range(11_995, 12_000))
+    async with await Sse.open(server, f"/topics/{stem}/*") as sse:
+        assert [(await sse.record()).json()["data"] for _ in range(5)] == list(
+            range(11_995, 12_000)
+        )

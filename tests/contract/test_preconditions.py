@@ -146,3 +146,24 @@ async def test_keys_out_of_measure(server: Server, key: str) -> None:
         problem(answer, 400)
     else:
         assert answer.status in (201, 400)
+
+
+@pytest.mark.parametrize("form", ["{}", "'{}'", '"{}', "garbage", "", '{}, "x"', '"{}" "new"'])
+@pytest.mark.parametrize("name", ["If-Match", "If-None-Match"])
+async def test_a_condition_that_cannot_be_read_guards_all_the_same(
+    server: Server, name: str, form: str
+) -> None:
+    topic = unique()
+    old = await put(server, topic, "1")
+    await put(server, topic, "2")
+    problem(await ask(server, "PUT", path(topic), {**TEXT, name: form.format(old)}, "3"), 400)
+    assert (await get(server, path(topic))).body == b"2"
+
+
+async def test_if_none_match_with_the_newest_id(server: Server) -> None:
+    """RFC 9110, 13.1.2: for a change it is as good as If-Match for any other."""
+    topic = unique()
+    fields = {**TEXT, "If-None-Match": f'"{await put(server, topic, "1")}"'}
+    assert (await ask(server, "PUT", path(topic), fields, "2")).status == 412
+    await put(server, topic, "3")
+    assert (await ask(server, "PUT", path(topic), fields, "4")).status == 200

@@ -353,3 +353,11 @@ async def test_many_at_once(server: Server) -> None:
     finally:
         for ws in sockets:
             await ws.conn.close()
+
+
+async def test_another_version_is_told_which_is_spoken(server: Server) -> None:
+    """Section 4.4."""
+    fields = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "8",
+              "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}  # fmt: skip
+    answer = await get(server, path(unique()), fields)
+    assert (answer.status, answer["sec-websocket-version"]) == (400, "13")

@@ -255,7 +255,7 @@ async def test_nothing_falls_between_replay_and_live(server: Server) -> None:
             fields = {"Accept": "text/event-stream", "Last-Event-ID": ids[0]}
             conn.write(request_bytes(server, "GET", path(topic), fields))
             ids.append(await publish(server, topic, f"{len(ids)}"))
-            await conn.head()
+            sse.head = await conn.head()
             ids.append(await publish(server, topic, f"{len(ids)}"))
             assert [(await sse.record()).id for _ in ids[1:]] == ids[1:]
 

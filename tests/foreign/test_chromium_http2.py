@@ -32,7 +32,9 @@ class Network:
         self.protocols: dict[str, str] = {}
         self.connections: set[int] = set()
         self.sockets: list[int] = []
+        self.hints: list[str] = []
         session.on("Network.responseReceived", self._response)
+        session.on("Network.responseReceivedEarlyHints", lambda _: self.hints.append("103"))
         session.on("Network.webSocketHandshakeResponseReceived", self._socket)
 
     def _response(self, event: dict) -> None:
@@ -74,6 +76,9 @@ async def test_a_topics_page_and_its_events_come_over_h2(secure: SecureServer) -
         events = [url for url in network.protocols if "way=sse" in url]
         assert len(events) == 1
         assert {p for url, p in network.protocols.items() if topic in url} == {"h2"}
+        scripts = [url for url in network.protocols if "/assets/topic-" in url]
+        assert len(scripts) == 1, "told of ahead and asked for by the page: fetched once"
+        assert network.hints == ["103"]
         assert len(network.connections) == 1
         assert await connections(secure) == 1
 

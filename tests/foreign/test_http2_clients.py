@@ -136,6 +136,19 @@ async def test_nghttp_prints_what_is_pushed_and_told(http2: Server) -> None:
     assert [(line["id"], line["pushed"]) for line in told] == [(first, True), (last, True)]
 
 
+async def test_nghttp_is_sent_a_pages_script_and_value_ahead(http2: Server) -> None:
+    topic = unique()
+    id = await publish(http2, topic, "shown on the page")
+    async with running(
+        program("nghttp"), "-nv", "-H", "accept: text/html", f"{http2.url}{path(topic)}"
+    ) as nghttp:
+        assert await nghttp.end() == 0
+    promised = [line.partition(":path: ")[2] for line in nghttp.seen if " :path: " in line]
+    assert [p for p in promised if p.startswith("/assets/topic-")]
+    assert f"{path(topic)}?id={id}" in promised
+    assert any("text/javascript" in line for line in nghttp.seen)
+
+
 async def test_h2load_reads_and_publishes(http2: Server, tmp_path: Path) -> None:
     topic = unique()
     (tmp_path / "record").write_text("a record")
@@ -203,6 +216,20 @@ async def test_curl_follows_events_and_held_polls(http2: Server) -> None:
         await held.until(lambda line: line.startswith("{"))
         assert json.loads(held.seen[-1])["records"][0]["id"] == id
         assert held.seen[0].strip() == "HTTP/2 200"
+
+
+async def test_curl_is_told_of_a_pages_script_ahead(http2: Server) -> None:
+    topic = unique()
+    await publish(http2, topic, "shown on the page")
+    url = f"{http2.url}{path(topic)}"
+    async with running(*curl(http2, "--include", "-H", "Accept: text/html", url)) as page:
+        assert await page.end() == 0
+    head = [line.strip() for line in page.seen]
+    assert head[0] == "HTTP/2 103"
+    told = re.fullmatch(r"link: <(/assets/topic-\w+\.js)>; rel=preload; as=script", head[1])
+    assert told is not None
+    assert head[head.index("") + 1] == "HTTP/2 200"
+    assert any(f'<script src="{told[1]}" defer>' in line for line in head)
 
 
 async def test_curl_takes_no_push_and_gets_events(http2: Server) -> None:

@@ -128,13 +128,15 @@ async def test_event_stream_is_not_buffered(front: Endpoint) -> None:
             assert time.monotonic() - began < 2
 
 
-async def test_event_stream_with_compression_offered(front: Endpoint) -> None:
+@pytest.mark.parametrize("coding", ["gzip", "zstd"])
+async def test_a_compressed_event_stream_at_once(front: Endpoint, coding: str) -> None:
     topic = unique()
-    async with await Sse.open(front, path(topic), {"Accept-Encoding": "gzip"}) as sse:
-        assert "content-encoding" not in sse.head
+    async with await Sse.open(front, path(topic), {"Accept-Encoding": coding}) as sse:
+        assert sse.head.get("content-encoding") == coding
         await sse.event(seconds=3)
-        await publish(front, topic, "x")
-        assert (await sse.record(seconds=3)).data == "x"
+        for text in ("x", "the same words " * 100):
+            await publish(front, topic, text)
+            assert (await sse.record(seconds=3)).data == text
 
 
 async def test_websocket(front: Endpoint) -> None:

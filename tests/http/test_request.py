@@ -71,8 +71,11 @@ def test_what_is_not_percent_encoded_utf_8(target: str | bytes) -> None:
     assert refusal.value.status == 400
 
 
-def test_the_fragment_is_nobodys() -> None:
-    assert request("/x?a=1#frag").query == {"a": ["1"]}
+@pytest.mark.parametrize("target", ["/x#frag", "/x?a=1#frag", "/x%", "/x%4", "/x%zz"])
+def test_a_target_that_is_none(target: str) -> None:
+    with pytest.raises(Problem) as refusal:
+        request(target)
+    assert refusal.value.status == 400
 
 
 def test_fields_given_twice() -> None:

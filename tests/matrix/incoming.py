@@ -17,6 +17,7 @@ from wire import (
     PONG,
     TEXT,
     Body,
+    Decoder,
     Frame,
     Head,
     SseParser,
@@ -47,6 +48,7 @@ class Incoming:
         self.head: Head | None = None
         self.body: Body | None = None
         self.whole = b""
+        self.decoder = Decoder("")
         self.sse = SseParser()
         self.ws = WsParser()
         self.one: str | None = None
@@ -62,6 +64,17 @@ class Incoming:
         return request_bytes(self.client.server, "GET", target, fields)
 
     def asked(self) -> tuple[str, list[tuple[str, str]]]:
+        """Target and fields, for plain or compressed bytes."""
+        target, fields = self._asked()
+        offer = self.client.chance.choice(("", "", "gzip", "zstd", "gzip, deflate, br, zstd"))
+        if offer and self.way in ("websocket", "hexcast.v1"):
+            offer = "permessage-deflate; client_max_window_bits"
+            fields.append(("Sec-WebSocket-Extensions", offer))
+        elif offer:
+            fields.append(("Accept-Encoding", offer))
+        return target, fields
+
+    def _asked(self) -> tuple[str, list[tuple[str, str]]]:
         """Target and fields, with the client's cursor in one of the places for it."""
         client = self.client
         chance = client.chance
@@ -120,6 +133,7 @@ class Incoming:
 
     def content(self, data: bytes, *, done: bool) -> bool:
         """Take a piece of the body; `done` with the last."""
+        data = self.decoder.feed(data)
         if self.way in ("websocket", "hexcast.v1"):
             for frame in self.ws.feed(data):
                 self._frame(frame)
@@ -144,6 +158,10 @@ class Incoming:
         expected = "websocket" if upgraded else self.way
         if head.get("hexcast-way") != expected:
             raise client.fault(f"asked for {expected}, got {head.get('hexcast-way')}")
+        coding = head.get("content-encoding")
+        self.ws.packed = "sec-websocket-extensions" in head
+        client.codings["deflate" if self.ws.packed else coding] += 1
+        self.decoder = Decoder(coding)
         if not upgraded and head.version == "HTTP/1.1":
             self.body = Body(head, "GET")
         elif self.subscribe:

@@ -87,6 +87,7 @@ class Switcher:
     """The SEQ of the newest record or cursor so far."""
     cuts: int = 0
     visits: Counter[str] = field(default_factory=Counter)
+    codings: Counter[str] = field(default_factory=Counter)
     versions: Counter[str] = field(default_factory=Counter)
     """Visits by the version of HTTP."""
     glimpsed: dict[str, int] = field(default_factory=dict)

@@ -163,6 +163,8 @@ async def test_switching() -> None:
         assert all(len(ids) > 50 for ids in run.ids.values())
         ways = sum((client.visits for client in run.clients), Counter())
         assert all(ways[way] > 100 for way in WAYS), ways
+        codings = sum((client.codings for client in run.clients), Counter())
+        assert all(codings[coding] > 20 for coding in ("gzip", "zstd", "deflate", "")), codings
         versions = sum((client.versions for client in run.clients), Counter())
         assert all(versions[version] > 500 for version in ("1.1", "2")), versions
 

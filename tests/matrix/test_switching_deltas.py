@@ -243,3 +243,5 @@ async def test_switching_over_states_with_deltas() -> None:
                 # As text, so that the order of members counts too.
                 assert json.dumps(value) == json.dumps(values[topic][id]), client.fault(topic)
         assert min(ops["put"], ops["patch"], ops["append"]) > 30, ops
+        codings: Counter[str] = sum((c.codings for c in clients), Counter())
+        assert min(codings[coding] for coding in ("gzip", "zstd", "deflate", "")) > 10, codings

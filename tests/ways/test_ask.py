@@ -13,6 +13,8 @@ from hexcast.problem import Problem
 from hexcast.topics import Selector
 from hexcast.ways.ask import WAYS, Ask, read_ask
 
+CODINGS = "Accept-Encoding, Available-Dictionary"
+
 
 def ask(query: str = "", version: str = "1.1", *, one: bool = True, **headers: str) -> Ask:
     fields = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -51,7 +53,9 @@ def test_without_any_rule_it_is_a_poll() -> None:
 def test_a_way_that_is_named_is_taken_whatever_the_headers_say(way: str) -> None:
     got = ask(f"way={way}", accept="text/event-stream", upgrade="websocket", prefer="wait=1")
     assert (got.way, got.fallback) == (way, "")
-    assert got.chosen and got.vary == ""
+    assert got.chosen
+    varies = {"websocket": "", "refresh": CODINGS, "poll": CODINGS}
+    assert got.vary == varies.get(way, "Accept-Encoding")
 
 
 @pytest.mark.parametrize("query", ["way=", "way=carrier-pigeon", "way=SSE", "format=xml"])

@@ -5,11 +5,13 @@ from __future__ import annotations
 import itertools
 import struct
 import tracemalloc
+import zlib
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Close, Frame, Opcode
 from websockets.protocol import CLIENT, SERVER, Protocol, State
 
@@ -235,3 +237,102 @@ def test_a_reason_is_cut_to_what_fits(code: int, reason: str) -> None:
     got = Close.parse(bytes(sent(frames.close(code, reason)).data))
     assert got.code == code and reason.startswith(got.reason)
     assert len(got.reason.encode()) > 119 or got.reason == reason
+
+
+# --- compression (RFC 7692) -----------------------------------------------------------------------
+
+AGREED = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
+
+
+@pytest.mark.parametrize(("offers", "answer"), [
+    ("", ""), ("permessage-deflate", AGREED), ("x-webkit-deflate-frame", ""),
+    ("permessage-deflate; client_max_window_bits", AGREED),
+    ("permessage-deflate; server_no_context_takeover; client_no_context_takeover", AGREED),
+    ("permessage-deflate; server_max_window_bits=15", AGREED + "; server_max_window_bits=15"),
+    ("permessage-deflate; server_max_window_bits=10", ""),  # what is packed for all needs more
+    ("permessage-deflate; server_max_window_bits=10, permessage-deflate", AGREED),
+    ("permessage-deflate; unknown", ""), ("permessage-deflate; server_max_window_bits=77", ""),
+    ("foo; bar=1, permessage-deflate", AGREED),
+])  # fmt: skip
+def test_agreements(offers: str, answer: str) -> None:
+    assert frames.agree_on_packing(offers) == answer
+
+
+@pytest.mark.parametrize("offers", [";", "permessage-deflate; =1", "a b", '"x"'])
+def test_malformed_offers(offers: str) -> None:
+    with pytest.raises(ValueError):
+        frames.agree_on_packing(offers)
+
+
+def packed(data: bytes) -> bytes:
+    deflate = zlib.compressobj(wbits=-15)
+    return (deflate.compress(data) + deflate.flush(zlib.Z_SYNC_FLUSH))[:-4]
+
+
+def unpacked(pieces: list[bytes], limit: int = LIMIT) -> tuple[list[Any], int]:
+    receiver, events = Receiver(limit, packed=True), list[Any]()
+    try:
+        for piece in pieces:
+            events += receiver.feed(piece)
+    except Violation as violation:
+        return events, violation.code
+    assert receiver.idle
+    return events, 0
+
+
+@given(st.binary(max_size=LIMIT), st.lists(st.integers(0, 400), max_size=4), st.booleans())
+def test_compressed_messages_come_back_however_they_are_cut(
+    data: bytes, cuts: list[int], plain: bool
+) -> None:
+    body = data if plain else packed(data)
+    ends = [*sorted(min(cut, len(body)) for cut in cuts), len(body)]
+    starts = [0, *ends[:-1]]
+    sent = [
+        frame(0 if n else 2, body[start:end], fin=n == len(cuts), rsv=0 if n or plain else 4)
+        for n, (start, end) in enumerate(zip(starts, ends, strict=True))
+    ]
+    events, code = unpacked([*sent, frame(9, b"ping")])
+    assert (events, code) == ([Message(data, False), Ping(b"ping")], 0)
+
+
+@given(st.binary(max_size=2000), st.booleans())
+def test_what_is_sent_compressed_is_read_by_the_library(data: bytes, is_text: bool) -> None:
+    if is_text:
+        data = data.hex().encode()
+    sent = (frames.text if is_text else frames.binary)(data, packed=True)
+    packing = PerMessageDeflate(True, True, 15, 15)
+    protocol = Protocol(CLIENT, state=State.OPEN)
+    protocol.extensions = [packing]
+    protocol.receive_data(sent)
+    (got,) = protocol.events_received()
+    assert isinstance(got, Frame)
+    assert bytes(got.data) == data
+    assert len(sent) <= len(data) + 10
+
+
+BOMB = bytes(64 * 2**20)
+
+
+def test_a_bomb_does_not_go_off() -> None:
+    bomb = packed(BOMB)
+    assert len(bomb) < 70_000
+    for pieces in (
+        [frame(1, bomb, rsv=4)],
+        [frame(1, bomb[:100], rsv=4, fin=False), frame(0, bomb[100:])],
+        [frame(1, bomb[:50], rsv=4, fin=False), *(frame(0, bomb[n : n + 50], fin=False) for n in range(50, 5000, 50))],
+    ):  # fmt: skip
+        tracemalloc.start()
+        events, code = unpacked(pieces, limit=100_000)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert (events, code) == ([], 1009)
+        assert peak < 1_000_000
+
+
+def test_what_is_not_compressed_as_agreed() -> None:
+    assert received([frame(1, packed(b"x"), rsv=4)]) == ([], 1002)
+    assert unpacked([frame(1, b"\xff\xff\xff", rsv=4)]) == ([], 1002)
+    assert unpacked([frame(1, b"a", fin=False), frame(0, packed(b"b"), rsv=4)])[1] == 1002
+    assert unpacked([frame(9, b"x", rsv=4)]) == ([], 1002)
+    assert unpacked([frame(1, b"x", rsv=2)]) == ([], 1002)
+    assert unpacked([frame(1, packed(b"\xff"), rsv=4)]) == ([], 1007)

@@ -27,7 +27,8 @@ def test_by_name_it_is_plain_and_by_accept_it_is_live(world: World) -> None:
         assert sent.header("Hexcast-Way") == "refresh"
         assert sent.header("Content-Type") == "text/html; charset=utf-8"
         assert "default-src 'none'" in sent.header("Content-Security-Policy")
-    assert live.header("Vary") and not plain.header("Vary")
+    codings = "Accept-Encoding, Available-Dictionary"
+    assert (live.header("Vary"), plain.header("Vary")) == (f"Accept, Prefer, {codings}", codings)
 
 
 def test_where_nothing_is_published_there_is_a_page_that_waits(world: World) -> None:
@@ -61,3 +62,12 @@ def test_a_page_of_several_topics_changes_with_each(world: World) -> None:
     assert second.status == 200 and b"gamma" in second.body and b"beta" in second.body
     post(world.hub, "x/c", b"delta")
     assert again(world, "/topics/x/*", second).status == 200
+
+
+def test_what_a_page_leaves_out_it_says_and_it_is_the_oldest(world: World) -> None:
+    for n in range(4):
+        put(world.hub, f"big/{n}", b"%d" % n * 400_000)
+    page = world.ask("/topics/big/*?way=refresh").body.decode()
+    assert 'data-topic="big/3"' in page and 'data-topic="big/2"' in page
+    assert 'data-topic="big/1"' not in page and "2 more topics" in page
+    assert "more topics" not in world.ask("/topics/x/*?way=refresh").body.decode()

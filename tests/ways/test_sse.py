@@ -8,7 +8,9 @@ import pytest
 from fakes import EPOCH, Sent, World, delete, post, put
 from hypothesis import example, given
 from hypothesis import strategies as st
+from wire import Decoder
 
+from hexcast.coding import STREAMS
 from hexcast.http.exchange import chunk
 from hexcast.record import Gap, Record
 from hexcast.settings import Settings
@@ -232,3 +234,60 @@ def test_what_was_deleted_while_a_client_was_away(world: World) -> None:
 def test_the_retry_is_the_operators() -> None:
     world = World(Settings(retry=2.5))
     assert EventSource(stream(world, "/topics/a").body).retry == 2500
+
+
+# --- compressed -----------------------------------------------------------------------------------
+
+BIG = b"the same words " * 40
+
+
+@pytest.mark.parametrize("coding", ["gzip", "zstd"])
+def test_whoever_joins_wherever_reads_the_same(world: World, coding: str) -> None:
+    fields = {"Accept": "text/event-stream", "Accept-Encoding": coding}
+    decoders, streams = list[Decoder](), list[Sent]()
+    for n in range(12):
+        sent = world.ask("/topics/t?last=1", fields)
+        assert sent.header("Content-Encoding") == coding
+        assert "Accept-Encoding" in sent.header("Vary")
+        streams.append(sent), decoders.append(Decoder(coding))
+        for m in range(n % 4):
+            post(world.hub, "t", b"%d.%d " % (n, m) + (BIG if m % 2 else b""))
+        world.pass_time(0.1)
+        owner = streams[n // 2].owner
+        assert owner is not None
+        owner.timeout()
+    everything = [
+        b"%d.%d " % (n, m) + (BIG if m % 2 else b"") for n in range(12) for m in range(n % 4)
+    ]
+    for sent, decoder in zip(streams, decoders, strict=True):
+        got = EventSource(decoder.feed(sent.body))
+        records = [data.encode() for name, data, _ in got.events if name == "message"]
+        assert records == everything[len(everything) - len(records) :]
+        assert got.retry == 1000
+    assert EventSource(Decoder(coding).feed(streams[0].body)).comments > 0
+
+
+@pytest.mark.parametrize("coding", ["gzip", "zstd"])
+def test_a_chunk_is_coded_once_for_all(
+    world: World, coding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream, calls = STREAMS[coding], list[bytes]()
+
+    def piece(data: bytes) -> bytes:
+        calls.append(data)
+        return stream.piece(data)
+
+    monkeypatch.setitem(STREAMS, coding, stream._replace(piece=piece))
+    fields = {"Accept": "text/event-stream", "Accept-Encoding": coding}
+    for n in range(50):
+        world.ask("/topics/t", fields | {"User-Agent": str(n)})
+    calls.clear()
+    for n in range(3):
+        post(world.hub, "t", b"%d" % n)
+        world.pass_time(0.1)
+    assert len(calls) == 3
+    for n in range(5):
+        post(world.hub, "t", b"%d" % n)
+    world.pass_time(0.1)
+    assert len(calls) == 4
+    assert calls[3].count(b"data: ") == 5

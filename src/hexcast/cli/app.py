@@ -4,13 +4,16 @@ that `hexcast --help` comes at once."""
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .. import __version__
 from ..settings import Settings
 from .options import with_settings
+
+if TYPE_CHECKING:
+    from ..client import Verb
 
 __all__ = ["app"]
 
@@ -109,6 +112,12 @@ def pub(
     put: Annotated[
         bool, typer.Option("--put", help="Set a state's value; else a stream's next record.")
     ] = False,
+    patch: Annotated[
+        bool, typer.Option("--patch", help="Change a state's JSON value by a merge patch.")
+    ] = False,
+    append: Annotated[
+        bool, typer.Option("--append", help="Add to a state's text; of input, lines as lines.")
+    ] = False,
     end: Annotated[
         bool, typer.Option("--end", help="Mark the (last) record as the topic's last for now.")
     ] = False,
@@ -138,7 +147,10 @@ def pub(
     from ..client import Trust
     from .pub import Publication, pub
 
-    publication = Publication(topic, "put" if put else "post", event, type, key, end)
+    if put + patch + append > 1:
+        raise typer.BadParameter("one of --put, --patch and --append")
+    op: Verb = "put" if put else "patch" if patch else "append" if append else "post"
+    publication = Publication(topic, op, event, type, key, end)
     raise typer.Exit(pub(url, publication, data, Trust(ca, insecure)))
 
 

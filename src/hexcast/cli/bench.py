@@ -93,7 +93,7 @@ def bench_ways(wanted: Wanted) -> int:
     print(
         f"{wanted.rate:g} changes a second of {wanted.size} bytes, asked every {wanted.every:g} s; "
         f"{len(board.times)} changes. One client a way, on this machine; bytes, CPU and memory "
-        "are the server's count."
+        "are the server's count, compressed as such clients ask for it (pushed answers are not)."
     )
     return DONE
 

@@ -169,7 +169,6 @@ async def conversation(url: str) -> AsyncIterator[ClientConnection]:
     async with connect(
         "ws" + url.removeprefix("http"),
         subprotocols=[Subprotocol("hexcast.v1")],
-        compression=None,
         max_size=MAX_MESSAGE,
         close_timeout=2,
     ) as connection:

@@ -53,16 +53,19 @@ def demo(settings: Settings) -> int:
 def _announce(server: Server) -> None:
     announce(server)
     topics = f"{server.url}/topics"
+    # curl knows nothing of a certificate made for this machine; `hexcast` does.
+    curl = "curl" if server.tls is None else "curl -k"
     lines = [
         "",
         f"  In a browser:        {topics}/{PREFIX}/cpu",
         f"  all of them:         {topics}/{PREFIX}/*",
-        f"  what is live:        {server.url}/",
+        f"  what is live:        {topics}",
         f"  the six ways:        {server.url}/lab",
-        f"  Server-Sent Events:  curl -N '{topics}/{PREFIX}/cpu?way=sse'",
-        f"  a value:             curl {topics}/{PREFIX}/memory",
+        f"  Server-Sent Events:  {curl} -N '{topics}/{PREFIX}/cpu?way=sse'",
+        f"  server push:         nghttp -nv '{topics}/{PREFIX}/cpu?way=push'",
+        f"  a value:             {curl} {topics}/{PREFIX}/memory",
         f"  notable changes:     hexcast sub {PREFIX}/events --url {server.url}",
-        f"  publish:             curl -d hello {topics}/greeting",
+        f"  publish:             {curl} -d hello {topics}/greeting",
         "",
     ]
     print("\n".join(lines), file=sys.stderr, flush=True)

@@ -55,8 +55,10 @@ def _parameters() -> list[inspect.Parameter]:
     for field in fields(Settings):
         kind = _TYPES[field.name]
         numeric = kind in (int, float)
+        name = field.name.replace("_", "-")
+        on = kind is bool and getattr(defaults, field.name)
         option = typer.Option(
-            "--" + field.name.replace("_", "-"),
+            f"--{name}/--no-{name}" if on else f"--{name}",
             envvar=f"HEXCAST_{field.name.upper()}",
             help=help[field.name],
             min=0 if numeric else None,

@@ -7,9 +7,8 @@ import sys
 from collections.abc import AsyncGenerator, AsyncIterable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import Literal
 
-from ..client import Client, Message, Trust
+from ..client import Client, Message, Trust, Verb
 from ..client.lines import TooLong
 from ..media import settle_type
 from ..topics import check_topic
@@ -28,7 +27,7 @@ class Publication:
     """What is the same for all records of one run."""
 
     topic: str
-    op: Literal["post", "put"] = "post"
+    op: Verb = "post"
     event: str | None = None
     type: str | None = None
     key: str | None = None
@@ -37,7 +36,11 @@ class Publication:
     def message(self, data: bytes, *, number: int | None = None, end: bool = False) -> Message:
         """The message of one payload; `number` tells lines of one run apart by their keys."""
         key = self.key if self.key is None or number is None else f"{self.key}-{number}"
-        type = self.type or settle_type("", data)
+        if self.op == "append":
+            # A log may hold any bytes; its lines are lines of the text too.
+            text = data.decode(errors="replace") + ("" if number is None else "\n")
+            return Message(self.topic, text, "append", self.event, self.type, key, end)
+        type = self.type or (None if self.op == "patch" else settle_type("", data))
         return Message(self.topic, data, self.op, self.event, type, key, end)
 
 

@@ -15,7 +15,7 @@ from .retry import Connected, Lost, Notice
 from .subscription import Subscription
 from .trust import Trust
 from .window import Acknowledged, Published, Unknown
-from .wire import Message
+from .wire import Message, Verb
 
 __all__ = [
     "Acknowledged",
@@ -35,5 +35,6 @@ __all__ = [
     "Subscription",
     "Trust",
     "Unknown",
+    "Verb",
     "WayChoice",
 ]

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from ..media import TEXT
 from .backoff import Backoff
 from .batch import BatchPublisher
 from .errors import ConnectionFailed, ProtocolError, Refused
@@ -21,7 +22,7 @@ from .subscription import Subscription
 from .transport import Transport
 from .trust import Trust
 from .window import IN_HAND_TRIES, Published
-from .wire import Message, Verb, payload, topic_path, topics_path
+from .wire import MERGE_PATCH, Message, Verb, payload, topic_path, topics_path
 
 __all__ = ["Client"]
 
@@ -60,7 +61,8 @@ class Client:
 
         `data`: bytes are octets, a str is text, anything else is encoded as JSON; `type` is its
         content type where that is not what is meant. `op` says whether it is a stream's next
-        record (`post`), a state's new value (`put`), or the topic's deletion. `key` is an
+        record (`post`), a state's new value (`put`), a change of it (`patch`, a merge patch unless
+        `type` says otherwise, or `append`, text to add), or the topic's deletion. `key` is an
         idempotency key; one is made when none is given, so that a try whose outcome is unknown is
         made again without publishing twice. `if_match` is the id that must be the topic's newest.
 
@@ -72,14 +74,18 @@ class Client:
             query["event"] = event
         if end:
             query["end"] = "1"
+        if op == "append":
+            query["op"] = "append"
         path = topic_path(topic) + (f"?{urlencode(query)}" if query else "")
         headers = {"Idempotency-Key": key or secrets.token_hex(16)}
         if if_match is not None:
             headers["If-Match"] = if_match if if_match == "*" else f'"{if_match}"'
         body = None
         if op != "delete":
-            body, headers["Content-Type"] = payload(data, type)
-        return await self._publish(op.upper(), path, headers, body)
+            usual = {"patch": MERGE_PATCH, "append": TEXT}.get(op)
+            body, headers["Content-Type"] = payload(data, type or usual)
+        method = "PATCH" if op in ("patch", "append") else op.upper()
+        return await self._publish(method, path, headers, body)
 
     async def _publish(
         self, method: str, path: str, headers: dict[str, str], body: bytes | None

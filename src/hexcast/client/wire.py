@@ -16,7 +16,9 @@ from ..topics import check_pattern, check_topic
 
 __all__ = ["Message", "Verb", "base_url", "encode_line", "payload", "topic_path", "topics_path"]
 
-Verb = Literal["post", "put", "delete"]
+Verb = Literal["post", "put", "patch", "append", "delete"]
+
+MERGE_PATCH = "application/merge-patch+json"
 
 # Characters that RFC 3986 lets stand in a path segment, besides the unreserved ones; `/` parts
 # segments and `*` is a pattern's.
@@ -34,7 +36,8 @@ class Message:
     topic: str
 
     data: Any = None
-    """bytes are octets, a str is text, anything else is encoded as JSON."""
+    """bytes are octets, a str is text, anything else is encoded as JSON. Of a patch it is the
+    patch, of an append the text to add."""
 
     op: Verb = "post"
 
@@ -117,6 +120,11 @@ def encode_line(message: Message, key: str) -> bytes:
     type = message.type
     if message.op == "delete":
         data = type = None
+    elif message.op == "patch":
+        body, type = payload(data, type or MERGE_PATCH)
+        data = msgspec.Raw(as_json(body, type))
+    elif message.op == "append":
+        data = payload(data, type or TEXT)[0].decode()
     elif isinstance(data, (bytes, bytearray, memoryview)):
         data = _in_line(bytes(data), type or OCTETS)
     elif not isinstance(data, str) or (type is not None and is_json(type)):

@@ -45,6 +45,8 @@ class Step(NamedTuple):
     records: int
     first: int
     """SEQ of the first record, or 0."""
+    last: int
+    """SEQ of the last record, or 0."""
     end: bool
 
 
@@ -212,6 +214,7 @@ class Feed:
                 scanned.position,
                 len(records),
                 records[0].seq if records else 0,
+                records[-1].seq if records else 0,
                 bool(records) and records[-1].end and bool(self.selector.single),
             )
             self.feeds.meters.ways[form.way].folds += scanned.folded

@@ -45,7 +45,7 @@ class Subscriber:
         self.careful = True  # whether it began at a cursor that the client brought
         self.least = 0  # the least place at which it may join the feed
         self.told: dict[str, int] | None = start.told or None  # losses it knows of, while it lags
-        self.told_position = 0  # the place it was last told of by a heartbeat
+        self.told_position = 0  # the place it was last told of beside what its feed has sent
         self.paused = False
         self.replay = replay  # stop at the target instead of joining
         self.skip: Callable[[Record], bool] | None = None  # what it has by another subscription
@@ -76,6 +76,7 @@ class Subscriber:
         self.told = told or None
         self.cursor = step.position
         if step.records:
+            self.told_position = step.last
             meter = feed.feeds.meters.ways[feed.form.way]
             meter.deliveries += step.records
             meter.sent += len(step.chunk)
@@ -98,8 +99,8 @@ class Subscriber:
         scanned = hub.history.scan(feed.selector, self.cursor, self.target, fresh=self.fresh)
         records = [r for r in scanned.records if not skip(r)]
         pieces += [form.record(r) for r in records]
-        first = records[0].seq if records else 0
-        return Step(b"".join(pieces), scanned.position, len(records), first, False)
+        first, last = (records[0].seq, records[-1].seq) if records else (0, 0)
+        return Step(b"".join(pieces), scanned.position, len(records), first, last, False)
 
     def advance(self) -> None:
         """Make the next step towards the feed's place, or join it there."""

@@ -16,7 +16,10 @@ from .request import Request
 
 __all__ = ["Access", "host_name", "is_loopback"]
 
-EXPOSED = "ETag, Location, Retry-After, Hexcast-Way, Hexcast-Cursor, Hexcast-Fallback"
+EXPOSED = (
+    "ETag, Location, Retry-After, Hexcast-Way, Hexcast-Cursor, Hexcast-Fallback, Hexcast-Op, "
+    "Hexcast-Base"
+)
 ALLOWED_HEADERS = (
     "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, Prefer"
 )
@@ -68,12 +71,13 @@ class Access:
 
     def foreign(self, request: Request) -> bool:
         """Whether a request comes from a page that is neither ours nor allowed."""
-        origin = request.headers.get("origin")
-        if origin is None:
-            return request.header("sec-fetch-site").lower() == "cross-site"
-        origin = origin.lower()
-        if origin in self.origins:
+        origin = request.header("origin").lower()
+        if origin and origin in self.origins:
             return False
+        if request.header("sec-fetch-site").lower() == "cross-site":
+            return True
+        if not origin:
+            return "origin" in request.headers
         scheme = "https" if request.secure else "http"
         return origin != f"{scheme}://{request.header('host').lower()}"
 

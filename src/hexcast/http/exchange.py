@@ -56,7 +56,8 @@ class Response:
 
 
 class Ahead(NamedTuple):
-    """What a client will ask for next: a path, what it is for (`script`, `fetch`), the answer."""
+    """What a client will ask for next, or may: its path, what it is (as `Link` has it: `script`;
+    empty where only those are told that take push), the answer."""
 
     target: str
     kind: str
@@ -185,7 +186,10 @@ class Exchange(ABC):
         """Show proxies and the client that the connection lives."""
 
     def hint(self, ahead: tuple[Ahead, ...]) -> None:  # noqa: B027  # HTTP/1.1 has no way to
-        """Before the answer: bring what the client will ask for next, or tell it what that is."""
+        """Before the answer: push what the client will ask for next, or tell it what that is.
+
+        Over HTTP/1.1 nothing is told: there are clients that take 103 for the answer (RFC 8297, 3).
+        """
 
     @abstractmethod
     def wake(self, seconds: float) -> None:

@@ -130,7 +130,7 @@ class MessageReader:
 
     def on_url(self, url: bytes) -> None:
         self._url += url
-        if len(self._url) + len("OPTIONS  HTTP/1.1") > MAX_LINE:
+        if len(self._parser.get_method()) + len(self._url) + len("  HTTP/1.1") > MAX_LINE:
             self._stop(_too_long(line=True))
 
     def on_header(self, name: bytes, value: bytes) -> None:

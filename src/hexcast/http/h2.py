@@ -21,6 +21,7 @@ import asyncio
 import logging
 import struct
 from collections import deque
+from contextlib import suppress
 from typing import cast
 
 from h2.config import H2Configuration
@@ -35,8 +36,9 @@ from h2.events import (
     StreamReset,
     WindowUpdated,
 )
-from h2.exceptions import NoAvailableStreamIDError, ProtocolError
+from h2.exceptions import NoAvailableStreamIDError, ProtocolError, StreamClosedError
 from h2.settings import SettingCodes, Settings
+from hpack import NeverIndexedHeaderTuple
 
 from ..problem import Problem
 from .exchange import Body, Response
@@ -94,6 +96,13 @@ def _settings(streams: int) -> Settings:
     )
 
 
+# Never changed, so all connections share them: a settings object takes five kilobytes.
+_OFFERED = _settings(MAX_STREAMS)
+# A client may not know the limit yet when it opens streams; beyond it a stream is refused (5.1.2),
+# for which the state machine would end the connection.
+_ENFORCED = _settings(_LAST_STREAM)
+
+
 class H2Connection(asyncio.Protocol):
     """A client's connection."""
 
@@ -137,11 +146,9 @@ class H2Connection(asyncio.Protocol):
         service.meters.connections += 1
         service.wheel.set(self, service.clock() + service.head)
         machine = self.machine
-        machine.local_settings = _settings(MAX_STREAMS)
+        machine.local_settings = _OFFERED
         machine.initiate_connection()
-        # A client may not know the limit yet when it opens streams; beyond it a stream is refused
-        # (5.1.2), for which the state machine would end the connection.
-        machine.local_settings = _settings(_LAST_STREAM)
+        machine.local_settings = _ENFORCED
         machine.increment_flow_control_window(CONNECTION_WINDOW - 65_535)
         self.flush()
 
@@ -157,17 +164,19 @@ class H2Connection(asyncio.Protocol):
             guard.earn(self.sent)
             self.sent = 0
             data = guard.feed(data, service.clock(), self.streams)
-            events = self.machine.receive_data(data)
-            self.flush()
-            self._take(events)
+            try:
+                events = self.machine.receive_data(data)
+            except ProtocolError as error:
+                # The state machine has said GOAWAY with the code of the rule that was broken.
+                self.flush()
+                _log.debug("HTTP/2 connection ended: %s", error)
+                self._end()
+                self._linger()
+            else:
+                self.flush()
+                self._take(events)
         except Abuse as abuse:
             self._fail(abuse.code, str(abuse))
-        except ProtocolError as error:
-            # The state machine has said GOAWAY with the code of the rule that was broken.
-            self.flush()
-            _log.debug("HTTP/2 connection ended: %s", error)
-            self._end()
-            self._linger()
         except Exception:  # noqa: BLE001  # a fault in reading must not reach other clients
             _log.exception("an HTTP/2 connection failed")
             self._fail(ErrorCodes.INTERNAL_ERROR, "")
@@ -455,7 +464,7 @@ class H2Connection(asyncio.Protocol):
                 (b":method", b"GET"),
                 (b":scheme", b"https" if self.service.secure else b"http"),
                 (b":authority", parent.authority),
-                (b":path", target.encode("ascii")),
+                NeverIndexedHeaderTuple(b":path", target.encode("ascii")),
             ],
         )
         machine.send_headers(id, fields(response.status, response.headers))
@@ -483,7 +492,8 @@ class H2Connection(asyncio.Protocol):
             return
         if not exchange.complete:
             # 8.1: the answer does not need the rest of the request.
-            self.machine.reset_stream(exchange.id, ErrorCodes.NO_ERROR)
+            with suppress(StreamClosedError):  # its end has come, and is yet to be worked through
+                self.machine.reset_stream(exchange.id, ErrorCodes.NO_ERROR)
             self.flush()
         if not self.streams:
             self._close_if_done()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from h2.errors import ErrorCodes
+from hpack import NeverIndexedHeaderTuple
 
 from ..problem import Problem
 from .exchange import Ahead, Body, Exchange, Headers, Plan, Response, Tunnel, plain
@@ -25,6 +26,7 @@ MAX_STUCK_PUSHES = 8
 """Pushed answers that may wait for a window before the exchange they belong to is paused."""
 
 # RFC 9113, 8.2.2: what speaks of an HTTP/1.1 connection has no place here.
+_ONCE = frozenset(("etag", "hexcast-cursor", "location"))
 _NOT_SENT = frozenset(("connection", "upgrade", "transfer-encoding", "keep-alive"))
 
 
@@ -33,7 +35,10 @@ def fields(status: int, headers: Headers) -> list[tuple[bytes, bytes]]:
     sent = [(b":status", b"%d" % status)]
     for name, value in headers:
         lower = name.lower()
-        if lower not in _NOT_SENT:
+        if lower in _ONCE:
+            # In the table of what was sent before it would be in the way of what comes again.
+            sent.append(NeverIndexedHeaderTuple(lower.encode("latin-1"), value.encode("latin-1")))
+        elif lower not in _NOT_SENT:
             sent.append((lower.encode("latin-1"), value.encode("latin-1")))
     return sent
 
@@ -227,7 +232,7 @@ class H2Exchange(Exchange):
             for thing in ahead:
                 self.push(thing.target, thing.response())
             return
-        links = [("Link", f"<{t.target}>; rel=preload; as={t.kind}") for t in ahead]
+        links = [("Link", f"<{t.target}>; rel=preload; as={t.kind}") for t in ahead if t.kind]
         self.connection.machine.send_headers(self.id, fields(103, tuple(links)))
         self.connection.flush()
 

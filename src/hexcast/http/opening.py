@@ -37,7 +37,7 @@ class Opening(asyncio.Protocol):
         service = self.service
         service.connections.add(self)
         service.meters.connections += 1
-        service.wheel.set(self, service.clock() + service.idle)
+        service.wheel.set(self, service.clock() + service.head)
 
     def data_received(self, data: bytes) -> None:
         data = self._first + data

@@ -19,6 +19,8 @@ def problem_response(problem: Problem, extra: Headers = ()) -> Response:
         headers.append(("Accept-Patch", problem.accept_patch))
     if problem.etag:
         headers.append(("ETag", f'"{problem.etag}"'))
+    if problem.websocket_version:
+        headers.append(("Sec-WebSocket-Version", problem.websocket_version))
     if problem.retry_after:
         headers.append(("Retry-After", str(problem.retry_after)))
     return Response(

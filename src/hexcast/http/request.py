@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote_to_bytes
@@ -14,15 +15,16 @@ if TYPE_CHECKING:
 __all__ = ["Request"]
 
 _MAX_FIELDS = 1000
+_LOOSE_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 # Headers that may be given once only: a second, different one makes the request ambiguous.
-_ONCE = frozenset(("host", "content-type", "content-length", "last-event-id", "idempotency-key",
+_ONCE = frozenset(("content-type", "content-length", "last-event-id", "idempotency-key",
                    "origin", "authorization"))  # fmt: skip
 
 # Headers on which no answer depends. They are not kept, so that clients that differ only in what
 # they are called say the same.
 _UNUSED = frozenset(("user-agent", "accept-language", "referer", "dnt", "priority", "sec-gpc",
-                     "sec-ch-ua", "sec-ch-ua-mobile", "sec-ch-ua-platform"))  # fmt: skip
+                     "sec-ch-ua-mobile", "sec-ch-ua-platform"))  # fmt: skip
 
 
 class Request:
@@ -63,13 +65,18 @@ class Request:
             before = self.headers.get(name)
             if before is None:
                 self.headers[name] = value
+            elif name == "host":
+                raise Problem(400, "Host was given twice", close=True)  # RFC 9112, 3.2
             elif name not in _ONCE:
                 joint = "; " if name == "cookie" else ", "
                 self.headers[name] = before + joint + value
             elif before != value:
                 raise Problem(400, f"the header {name} was given twice", close=True)
+        if b"#" in target:
+            raise Problem(400, "a request target has no fragment", close=True)  # RFC 9112, 3.2
         path, _, query = self._origin_form(target).partition(b"?")
-        query = query.partition(b"#")[0]
+        if b"%" in path and _LOOSE_PERCENT.search(path):
+            raise Problem(400, "a '%' in the path is not followed by two hex digits")
         try:
             self.path = unquote_to_bytes(path).decode()
             self.query: dict[str, list[str]] = (

@@ -147,7 +147,7 @@ class Client:
             try:
                 self.vain += not _batch.decode(response.body).records
             except msgspec.DecodeError:
-                return  # no batch
+                return  # compressed, and so not empty: nobody compresses that little
 
 
 def _head(request: Request) -> bytes:

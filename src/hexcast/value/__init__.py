@@ -35,6 +35,7 @@ from .errors import (
 from .json_patch import Operation, apply_json_patch, parse_json_patch
 from .json_text import LIMITS, Json, Limits, Number, dump, parse
 from .merge_patch import apply_merge_patch, fold
+from .pointer import Nothing, Pointer
 
 __all__ = [
     "LIMITS",
@@ -48,9 +49,11 @@ __all__ = [
     "MalformedPatch",
     "MalformedText",
     "MissingPath",
+    "Nothing",
     "Number",
     "Operation",
     "PatchConflict",
+    "Pointer",
     "TooDeep",
     "TooLarge",
     "TooManyMembers",

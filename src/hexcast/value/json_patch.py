@@ -18,23 +18,12 @@ from typing import Literal, TypeAlias, cast
 
 from .errors import FailedTest, MalformedPatch, MissingPath, TooLarge, TooManyOperations
 from .json_text import LIMITS, Json, Limits, Number, check, parse
+from .pointer import Nothing, Pointer, child, index
 
 Op: TypeAlias = Literal["add", "remove", "replace", "move", "copy", "test"]
 _OPS = ("add", "remove", "replace", "move", "copy", "test")
 
-_BAD_ESCAPE = re.compile(r"~(?![01])")
-# RFC 6901 section 4: array-index = %x30 / ( %x31-39 *(%x30-39) ). No array here has a place that
-# takes more than nine digits, and Python's int() refuses very long ones.
-_INDEX = re.compile(r"0|[1-9][0-9]{0,8}")
 _NUMBER = re.compile(rb"(-?)([0-9]+)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]+))?")
-
-
-@dataclass(frozen=True, slots=True)
-class Pointer:
-    """A JSON Pointer (RFC 6901): as it was written, and the member names or indexes it names."""
-
-    text: str
-    tokens: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +67,7 @@ def apply_json_patch(
     for place, operation in enumerate(operations):
         try:
             draft.do(operation)
-        except _Nothing as error:
+        except Nothing as error:
             path = operation.source if error.at_source else operation.path
             raise MissingPath(place, operation.op, path.text, str(error)) from None
         except _Unequal:
@@ -111,18 +100,10 @@ def _pointer(member: dict[str, Json], name: str, place: int) -> Pointer:
     text = member.get(name)
     if not isinstance(text, str):
         raise MalformedPatch(f'"{name}" must be a string', place)
-    if text and not text.startswith("/"):
-        raise MalformedPatch(f'"{name}" must be empty or begin with /', place)
-    if _BAD_ESCAPE.search(text):
-        raise MalformedPatch(f'"{name}" has a ~ that is neither ~0 nor ~1', place)
-    tokens = text.split("/")[1:]
-    return Pointer(text, tuple(token.replace("~1", "/").replace("~0", "~") for token in tokens))
-
-
-class _Nothing(Exception):
-    """A path that leads nowhere; ``at_source`` where it is that of ``from``."""
-
-    at_source = False
+    try:
+        return Pointer.parse(text)
+    except ValueError as error:
+        raise MalformedPatch(f'"{name}" {error}', place) from None
 
 
 class _Unequal(Exception):
@@ -169,21 +150,21 @@ class _Draft:
     def _from(self, operation: Operation) -> Json:
         try:
             return self._find(operation.source.tokens)
-        except _Nothing as error:
+        except Nothing as error:
             error.at_source = True
             raise
 
     def _find(self, path: tuple[str, ...]) -> Json:
         value = self.root
         for token in path:
-            value = _child(value, token)
+            value = child(value, token)
         return value
 
     def _open(self, path: tuple[str, ...]) -> dict[str, Json] | list[Json]:
         """The object or array at a path, it and all above it made this draft's own."""
         self.root = opened = self._claim(self.root)
         for token in path:
-            claimed = self._claim(_child(opened, token))
+            claimed = self._claim(child(opened, token))
             if isinstance(opened, dict):
                 opened[token] = claimed
             else:
@@ -193,7 +174,7 @@ class _Draft:
 
     def _claim(self, value: Json) -> dict[str, Json] | list[Json]:
         if not isinstance(value, (dict, list)):
-            raise _Nothing("what is above it is neither an object nor an array")
+            raise Nothing("what is above it is neither an object nor an array")
         if id(value) in self._own:
             return value
         own = value.copy()
@@ -210,11 +191,11 @@ class _Draft:
         elif last == "-":
             parent.append(value)
         else:
-            parent.insert(_index(last, len(parent) + 1), value)
+            parent.insert(index(last, len(parent) + 1), value)
 
     def _remove(self, path: tuple[str, ...]) -> None:
         parent, last = self._open(path[:-1]), path[-1]
-        _child(parent, last)
+        child(parent, last)
         if isinstance(parent, dict):
             del parent[last]
         else:
@@ -225,7 +206,7 @@ class _Draft:
             self.root = value
             return
         parent, last = self._open(path[:-1]), path[-1]
-        _child(parent, last)
+        child(parent, last)
         if isinstance(parent, dict):
             parent[last] = value
         else:
@@ -254,25 +235,6 @@ class _Draft:
                 self._copied += len(bytes(part))
             if self._copied > self._limits.bytes:
                 raise TooLarge(self._limits.bytes)
-
-
-def _child(value: Json, token: str) -> Json:
-    if isinstance(value, dict):
-        if token not in value:
-            raise _Nothing("there is no such member")
-        return value[token]
-    if isinstance(value, list):
-        return value[_index(token, len(value))]
-    raise _Nothing("what is above it is neither an object nor an array")
-
-
-def _index(token: str, length: int) -> int:
-    if not _INDEX.fullmatch(token):
-        raise _Nothing("an array has no such index")
-    index = int(token)
-    if index >= length:
-        raise _Nothing("the array is not that long")
-    return index
 
 
 def _equal(found: Json, wanted: Json) -> bool:

@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 from ..feed import PLAIN, Terms
-from ..http.negotiate import accepts, entity_tags, prefers_html, wait_preference
+from ..http.negotiate import (
+    STREAM_CODINGS,
+    accepted_codings,
+    accepts,
+    available_dictionary,
+    entity_tags,
+    pattern_of,
+    prefers_html,
+    revalidates,
+    wait_preference,
+)
 from ..http.request import Request
 from ..problem import Problem
 from ..start import Start
@@ -48,6 +59,15 @@ class Ask:
     """The ids of `If-None-Match`."""
     vary: str
     """The headers that were negotiated on."""
+    codings: tuple[str, ...] = ()
+    """The content codings that a body may have, the most wanted first; empty for none."""
+    stream_coding: str = ""
+    """The content coding of a body that stays open; empty for none."""
+    dictionary: bytes = b""
+    """The SHA-256 of what the client could decode with (RFC 9842)."""
+    keep: str = ""
+    """Where the answer may be the dictionary for the next one: the URLs it is for, as a
+    structured field's string."""
     fallback: str = ""
     """Why the way that was named is not the one that serves."""
 
@@ -56,6 +76,19 @@ class Ask:
         if not self.delta:
             return Terms(rate=self.rate) if self.rate else PLAIN
         return Terms(self.selector, self.rate, strangers=not start.holds)
+
+    @property
+    def shape(self) -> tuple[object, ...]:
+        """What decides how one value is told, beside the dictionary."""
+        return self.format, self.way, self.vary, self.codings, self.keep
+
+    @property
+    def coding(self) -> str:
+        """The coding of what has no dictionary; empty for none."""
+        for coding in self.codings:
+            if coding != "dcz":
+                return "" if coding == "identity" else coding
+        return ""
 
     @property
     def cursor_given(self) -> bool:
@@ -83,13 +116,21 @@ def _way(request: Request) -> tuple[Way, bool]:
     return ("refresh" if prefers_html(accept) else "poll"), False
 
 
-def read_ask(request: Request, selector: Selector, *, one: bool) -> Ask:
+def read_ask(request: Request, selector: Selector, *, one: bool, compress: bool = True) -> Ask:
     """Read what a request asks for. Raises Problem 400 where it cannot be meant."""
     way, chosen = _way(request)
     format = request.first("format") or ("raw" if one else "json")
     if format not in ("raw", "json"):
         raise Problem(400, "format is raw or json")
     preferred = wait_preference(request.header("prefer"))
+    accept = request.header("accept-encoding")
+    codings = accepted_codings(accept) if compress else ()
+    streams = accepted_codings(accept, STREAM_CODINGS) if compress else ()
+    dictionary, keep = b"", ""
+    if len(codings) > 1:
+        if "dcz" in codings:
+            dictionary = available_dictionary(request.header("available-dictionary"))
+        keep = pattern_of(request.target) if _keeps(request, codings) else ""
     return Ask(
         way=way,
         chosen=chosen,
@@ -107,5 +148,33 @@ def read_ask(request: Request, selector: Selector, *, one: bool) -> Ask:
         delta=request.flag("delta"),
         rate=request.number("rate", 0, MIN_RATE, MAX_RATE),
         none_match=entity_tags(request.header("if-none-match")),
-        vary="" if chosen else "Accept, Prefer",
+        vary=_vary(way, chosen=chosen, compress=compress),
+        codings=codings,
+        stream_coding=streams[0] if streams and streams[0] != "identity" else "",
+        dictionary=dictionary,
+        keep=keep,
     )
+
+
+def _keeps(request: Request, codings: tuple[str, ...]) -> bool:
+    """Whether the client would keep the answer as a dictionary, and may be told to.
+
+    Chromium keeps only what may be shown stale, and then shows it to requests that do not insist.
+    So it is said only to those that do, with max-age=0: a page's own refresh, a reload, a fetch
+    with `cache: "no-cache"`. It names `dcz` only once it has a dictionary; for the first one it is
+    known by its client hints, which nobody else sends.
+    """
+    if not revalidates(request.header("cache-control")):
+        return False
+    return "dcz" in codings or ("zstd" in codings and bool(request.header("sec-ch-ua")))
+
+
+@cache
+def _vary(way: Way, *, chosen: bool, compress: bool) -> str:
+    """The headers that an answer depends on; the same for all that a URL may be answered with."""
+    if not compress or (chosen and way == "websocket"):
+        return "" if chosen else "Accept, Prefer"
+    codings = "Accept-Encoding"
+    if not chosen or way in ("refresh", "poll"):
+        codings += ", Available-Dictionary"
+    return codings if chosen else f"Accept, Prefer, {codings}"

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ..cache import Cache
 from ..feed import Feeds
 from ..http.exchange import Response
 from ..hub import Hub
 from ..meters import Meters
 from ..record import Record
 from ..settings import Settings
+from .coded import Coder
 
 __all__ = ["Context"]
 
-_CACHED_VALUES = 1024
+_ANSWERS_BYTES = 16 * 2**20
+_ANSWER_BYTES = 1500  # the two heads of a remembered answer
+
+Responses = tuple[Response, Response]
 
 
 @dataclass(slots=True)
@@ -25,16 +30,18 @@ class Context:
     meters: Meters
     settings: Settings
     draining: bool = False
-    values: dict[tuple[Record, str, str], tuple[Response, Response]] = field(default_factory=dict)
-    """The answers 200 and 304 for a record in a format, remembered for a second."""
+    coder: Coder = field(default_factory=Coder)
+    values: Cache[tuple[Record, tuple[object, ...], bytes], Responses] = field(
+        default_factory=lambda: Cache(_ANSWERS_BYTES)
+    )
+    """The answers 200 and 304 for a record, as a client asks for it and with the dictionary that
+    it has; remembered for a second."""
 
     def remember(
-        self, key: tuple[Record, str, str], responses: tuple[Response, Response]
-    ) -> tuple[Response, Response]:
+        self, key: tuple[Record, tuple[object, ...], bytes], responses: Responses
+    ) -> Responses:
         """Keep the answers that tell of a value."""
-        if len(self.values) >= _CACHED_VALUES:
-            self.values.clear()
-        self.values[key] = responses
+        self.values.put(key, responses, len(responses[0].body) + _ANSWER_BYTES)
         return responses
 
     def sweep(self) -> None:

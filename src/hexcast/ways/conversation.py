@@ -7,12 +7,14 @@ union. A new one is replayed first, up to the place where the union goes on.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from ..feed import Subscriber, Terms
 from ..form import StreamForm
+from ..held import Topic
 from ..log.base import Outcome
 from ..problem import Problem
 from ..publishing import Line, draft_of_line
@@ -22,6 +24,7 @@ from ..topics import Selector, matches
 from . import frames
 from .ask import MAX_RATE, MIN_RATE, Ask
 from .context import Context
+from .poll import MAX_SEQ, ended
 
 if TYPE_CHECKING:
     from .websocket import Session
@@ -29,6 +32,9 @@ if TYPE_CHECKING:
 __all__ = ["Conversation"]
 
 _NO_REF = msgspec.Raw()
+
+MAX_GIVEN = 16
+"""Times that one name may be asked for anew without its records coming again."""
 
 
 class _Said(msgspec.Struct):
@@ -49,6 +55,32 @@ class _Said(msgspec.Struct):
     key: str = ""
     end: bool = False
     ref: msgspec.Raw = _NO_REF
+
+
+class _Given(NamedTuple):
+    """What one subscription was given from its start: all after a place, and before it the newest
+    `last` of each stream up to a horizon."""
+
+    after: int
+    last: int
+    horizon: int
+
+    def begins(self, topic: Topic) -> int:
+        """The place after which all records of a topic were given."""
+        if topic.kind == "state":
+            return 0
+        return topic.since_last(self.last, self.horizon) if self.last else self.after
+
+
+class _Union(NamedTuple):
+    """What follows a replay: all subscriptions, from the place where the connection was."""
+
+    selector: Selector
+    cursor: int
+    before: Selector | None
+    """The subscriptions that there were already."""
+    given: bool
+    """Whether the client came with a cursor."""
 
 
 class _Asked(NamedTuple):
@@ -81,14 +113,16 @@ class Conversation:
         self._context = context
         self._session = session
         self._form = form
-        # What it is subscribed to, each with the place after which it was given everything.
-        self._starts: dict[str, int] = dict.fromkeys(ask.selector.text, _given_after(start))
+        # What it is subscribed to, each with what it was given by whom it was asked for.
+        self._starts: dict[str, tuple[_Given, ...]] = dict.fromkeys(
+            ask.selector.text, (_given(start),)
+        )
         # How it is served: for each subscription whether by deltas, at what rate at most, and the
         # place of which its values are not held, where it began with `now`.
         asked = _Asked(ask.delta, ask.rate, 0 if start.holds else start.cursor)
         self._asked = dict.fromkeys(ask.selector.text, asked) if any(asked) else {}
         self._todo: deque[bytes] | None = None  # said while a replay goes on
-        self._union: tuple[Selector, int, Selector | None] | None = None  # what follows a replay
+        self._union: _Union | None = None  # what follows a replay
         self._ref: msgspec.Raw = _NO_REF
 
     def over(self) -> None:
@@ -124,6 +158,8 @@ class Conversation:
             self._error(Problem(400, f"the message is not one of hexcast.v1: {error}"), ref)
 
     def _do(self, said: _Said) -> None:
+        if (said.subscribe, said.unsubscribe, said.publish).count(None) < 2:
+            raise Problem(400, "say one of subscribe, unsubscribe, publish")
         if said.subscribe is not None:
             self._subscribe(said)
         elif said.unsubscribe is not None:
@@ -156,11 +192,7 @@ class Conversation:
             subscriber.leave()
         had = dict(self._starts)
         for name in added.text:
-            given = _given_after(start)
-            topic = context.hub.topics.get(name)
-            if start.fresh and topic is not None and topic.kind == "stream":
-                given = topic.since_last(start.fresh, start.horizon)
-            self._starts[name] = min(given, self._starts.get(name, given))
+            self._starts[name] = (*self._starts.get(name, ())[1 - MAX_GIVEN :], _given(start))
         rate = min(max(said.rate, MIN_RATE), MAX_RATE) if said.rate > 0 else 0.0
         asked = _Asked(said.delta, rate, 0 if start.holds else start.cursor)
         for name in added.text:
@@ -172,29 +204,38 @@ class Conversation:
         replay = Subscriber(feed, session, start, replay=True)
         replay.paused = session.paused
         if had:
-            replay.skip = lambda record: self._has(record, had)
+            replay.skip = self._had(had)
         session.subscriber = replay
-        self._union, self._ref = (union, cursor, before), said.ref
+        self._union, self._ref = _Union(union, cursor, before, bool(start.given)), said.ref
         if start.gap is not None:
             context.meters.ways["websocket"].gaps += 1
             session.write(self._form.gap(start.gap))
         self.mind_reading()
         replay.go(session.write)
 
-    def _has(self, record: Record, had: dict[str, int]) -> bool:
-        """Whether a record comes, or has come, by an earlier subscription."""
-        for name, after in had.items():
-            if matches(name, record.topic):
-                topic = self._context.hub.topics.get(record.topic)
-                if record.seq > after or (topic is not None and topic.kind == "state"):
-                    return True
-        return False
+    def _had(self, had: dict[str, tuple[_Given, ...]]) -> Callable[[Record], bool]:
+        """What tells whether a record comes, or has come, by an earlier subscription."""
+        topics = self._context.hub.topics
+        begins: dict[str, int] = {}
+
+        def begin(name: str) -> int:
+            topic = topics[name]  # there, because a record of it is held
+            found = (g for pattern in had if matches(pattern, name) for g in had[pattern])
+            return min((given.begins(topic) for given in found), default=MAX_SEQ)
+
+        def has(record: Record) -> bool:
+            name = record.topic
+            if name not in begins:
+                begins[name] = begin(name)
+            return record.seq > begins[name]
+
+        return has
 
     def replayed(self) -> None:
         """The replay is over: go on with the union from where the connection was."""
         if self._union is None:
             return
-        (union, cursor, before), self._union = self._union, None
+        (union, cursor, before, given), self._union = self._union, None
         head = self._session.subscriber.target if self._session.subscriber else cursor
         subscriber = self._follow(union, cursor)
         if before is not None and cursor < head:
@@ -205,6 +246,9 @@ class Conversation:
         elif before is None:
             subscriber.cursor = subscriber.target = head
         self._ok(self._ref, cursor=self._context.hub.id(subscriber.cursor))
+        if given and ended(self._context, union.single, subscriber.cursor):
+            self._session.ended()
+            return
         self.mind_reading()
         subscriber.go(self._session.write)
         todo, self._todo = self._todo, None
@@ -212,6 +256,17 @@ class Conversation:
             self.take(todo.popleft())
         if todo:
             self._todo = todo
+
+    def goes_on(self) -> bool:
+        """Whether the end of a topic that is being replayed is not the connection's."""
+        replay = self._session.subscriber
+        if self._union is None or replay is None:
+            return False
+        if self._union.selector.single:
+            self._ok(self._ref, cursor=self._context.hub.id(replay.cursor))
+            return False
+        self._context.feeds.schedule(replay.advance)
+        return True
 
     def _unsubscribe(self, names: list[str], ref: msgspec.Raw) -> None:
         for name in names:
@@ -289,6 +344,7 @@ class Conversation:
         self._send(_encode(answer))
 
 
-def _given_after(start: Start) -> int:
-    """The place after which a subscription is given everything."""
-    return start.horizon if start.fresh is not None else start.cursor
+def _given(start: Start) -> _Given:
+    if start.fresh is None:
+        return _Given(start.cursor, 0, 0)
+    return _Given(start.horizon, start.fresh, start.horizon)

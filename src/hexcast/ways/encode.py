@@ -11,7 +11,7 @@ from ..deltas import Change
 from ..media import as_json, quote
 from ..record import Gap, Record
 
-__all__ = ["batch_json", "gap_json", "record_json", "rfc3339"]
+__all__ = ["batch_json", "change_json", "gap_json", "record_json", "rfc3339"]
 
 _NO_CHANGES: Mapping[Record, Change] = {}
 
@@ -43,6 +43,20 @@ def record_json(record: Record, change: Change | None = None) -> bytes:
         parts.append(b',"end":true')
     parts.append(b"}")
     return b"".join(parts)
+
+
+def change_json(change: Change) -> bytes:
+    """A change in short, for who follows one topic in raw format: without what its URL, and the
+    value before, say already."""
+    data = change.data if change.op == "patch" else quote(change.data.decode())
+    # The ids side by side, so that the second is mostly the first where this is compressed.
+    return b'{"id":"%b","base":"%b","op":"%b","data":%b%b}' % (
+        change.record.id.encode(),
+        change.base.id.encode(),
+        change.op.encode(),
+        data,
+        b',"end":true' if change.record.end else b"",
+    )
 
 
 def gap_json(gap: Gap) -> bytes:

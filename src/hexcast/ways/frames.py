@@ -2,6 +2,9 @@
 
 Single frames are read and written by the `websockets` library; what spans frames (fragments,
 interleaved control frames, UTF-8, the size of a message) is here.
+
+Compression (RFC 7692) is without context takeover in both directions: a message that is sent is
+packed once for everyone, and nothing is kept for a client between messages.
 """
 
 from __future__ import annotations
@@ -9,26 +12,81 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
-from websockets.exceptions import PayloadTooBig, ProtocolError
+from websockets.exceptions import (
+    InvalidHeaderFormat,
+    NegotiationError,
+    PayloadTooBig,
+    ProtocolError,
+)
+from websockets.extensions import Extension
+from websockets.extensions.permessage_deflate import (
+    PerMessageDeflate,
+    ServerPerMessageDeflateFactory,
+)
 from websockets.frames import Close, CloseCode, Frame, Opcode
+from websockets.headers import build_extension, parse_extension
 from websockets.streams import StreamReader
 
-__all__ = ["Closed", "Message", "Ping", "Pong", "Receiver", "Violation", "binary", "close", "ping",
-           "pong", "text"]  # fmt: skip
+from ..coding import deflate_message
+
+__all__ = ["Closed", "Message", "Ping", "Pong", "Receiver", "Violation", "agree_on_packing",
+           "binary", "close", "ping", "pong", "text"]  # fmt: skip
+
+_NEGOTIATION = ServerPerMessageDeflateFactory(
+    server_no_context_takeover=True, client_no_context_takeover=True
+)
 
 
-def _frame(opcode: Opcode, data: bytes) -> bytes:
-    return bytes(Frame(opcode, data).serialize(mask=False, extensions=[]))
+class _Packer(Extension):
+    """Packs messages by which that saves something; the others go as they are, as they may."""
+
+    name = _NEGOTIATION.name
+
+    def encode(self, frame: Frame) -> Frame:
+        packed = deflate_message(bytes(frame.data))
+        return frame if packed is None else Frame(frame.opcode, packed, rsv1=True)
 
 
-def text(data: bytes) -> bytes:
-    """A text message; `data` is UTF-8."""
-    return _frame(Opcode.TEXT, data)
+_PACKED: list[Extension] = [_Packer()]
+_PLAIN: list[Extension] = []
 
 
-def binary(data: bytes) -> bytes:
+def agree_on_packing(offers: str) -> str:
+    """The `Sec-WebSocket-Extensions` that answers a client's; empty for none.
+
+    Raises ValueError where it is malformed (RFC 6455, 9.1).
+    """
+    try:
+        found = parse_extension(offers) if offers else []
+    except InvalidHeaderFormat as error:
+        raise ValueError(str(error)) from None
+    for name, parameters in found:
+        if name != _NEGOTIATION.name:
+            continue
+        try:
+            agreed, packing = _NEGOTIATION.process_request_params(parameters, [])
+        except NegotiationError:
+            continue
+        # What is packed once for everyone refers to as much as all but a few can keep.
+        if packing.local_max_window_bits == 15:
+            return build_extension([(name, agreed)])
+    return ""
+
+
+def _frame(opcode: Opcode, data: bytes, *, packed: bool = False) -> bytes:
+    return bytes(
+        Frame(opcode, data).serialize(mask=False, extensions=_PACKED if packed else _PLAIN)
+    )
+
+
+def text(data: bytes, *, packed: bool = False) -> bytes:
+    """A text message; `data` is UTF-8. With `packed`, compressed if that makes it smaller."""
+    return _frame(Opcode.TEXT, data, packed=packed)
+
+
+def binary(data: bytes, *, packed: bool = False) -> bytes:
     """A binary message."""
-    return _frame(Opcode.BINARY, data)
+    return _frame(Opcode.BINARY, data, packed=packed)
 
 
 def ping(data: bytes = b"") -> bytes:
@@ -83,10 +141,16 @@ class Violation(Exception):
 class Receiver:
     """Reads what a client sends. Need not be kept while it is `idle`."""
 
-    __slots__ = ("_fragments", "_is_text", "_limit", "_parsing", "_reader", "_size")
+    __slots__ = (
+        "_extensions", "_fragments", "_is_text", "_limit", "_parsing", "_reader", "_size"
+    )  # fmt: skip
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit  # bytes of one message
+    def __init__(self, limit: int, *, packed: bool = False) -> None:
+        self._limit = limit  # bytes of one message, unpacked
+        # The library's unpacking stops at the limit that it is given with each frame.
+        self._extensions: list[Extension] = (
+            [PerMessageDeflate(True, True, 15, 15)] if packed else _PLAIN
+        )
         self._reader = StreamReader()
         self._parsing: Generator[None, None, Frame] | None = None
         self._fragments: list[bytes] | None = None  # of the message under way
@@ -120,7 +184,10 @@ class Receiver:
             if not reader.buffer:
                 return None
             self._parsing = Frame.parse(
-                reader.read_exact, mask=True, max_size=max(self._limit - self._size, 125)
+                reader.read_exact,
+                mask=True,
+                max_size=max(self._limit - self._size, 125),
+                extensions=self._extensions,
             )
         try:
             next(self._parsing)

@@ -5,16 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..deltas import Change
-from ..feed import Feed, Terms
+from ..feed import PLAIN, Feed, Terms
 from ..form import AnswerForm
 from ..http.exchange import Exchange, Response
 from ..http.problems import problem_response
+from ..media import JSON
+from ..partly import MERGE_PATCH
 from ..problem import Problem
-from ..record import Record
+from ..record import Id, Record
 from .ask import Ask
 from .context import Context
-from .encode import batch_json
-from .poll import batch_headers, batch_response, gather, newest, value_responses
+from .encode import batch_json, record_json
+from .poll import (
+    PAYLOAD_HEADERS,
+    STREAM_HEADERS,
+    batch_answer,
+    batch_response,
+    gather,
+    newest,
+    value_responses,
+)
 
 __all__ = ["LongPoll"]
 
@@ -67,11 +77,18 @@ class LongPoll:
             return self._batch_or_feed(exchange, at_once)
         record = newest(context, ask)
         if record is not None and record.id not in ask.none_match:
-            exchange.respond(value_responses(context, ask, record)[0])
+            change = _change_since(context, ask, record) if ask.delta else None
+            exchange.respond(
+                value_responses(context, ask, record)[0]
+                if change is None
+                else change_response(context, ask, change)
+            )
         elif at_once:
             exchange.respond(_unchanged(context, ask, record))
         else:
-            return context.feeds.feed(ask.selector, ValueForm(context, ask))
+            # All who wait have the value that there is now.
+            terms = Terms(ask.selector) if ask.delta else PLAIN
+            return context.feeds.feed(ask.selector, ValueForm(context, ask), terms)
         return None
 
     def _batch_or_feed(self, exchange: Exchange, at_once: bool) -> Feed | None:
@@ -143,7 +160,7 @@ class Held:
         if self.ask.cursor_given or not self.ask.one:
             position = self.context.hub.id(self.feed.position)
             body = batch_json((), position, None, more=False, end=False)
-            return Response(200, batch_headers(self.ask, position), body)
+            return batch_answer(self.ask, position, body)
         return _unchanged(self.context, self.ask, newest(self.context, self.ask))
 
     def drain(self) -> None:
@@ -173,7 +190,7 @@ class BatchForm(AnswerForm):
     way = "long-poll"
 
     def __init__(self, context: Context, ask: Ask) -> None:
-        super().__init__((ask.limit, ask.vary, ask.selector.single))
+        super().__init__((ask.limit, ask.vary, ask.coding, ask.selector.single))
         self._context = context
         self._ask = ask
 
@@ -189,7 +206,7 @@ class BatchForm(AnswerForm):
         if end:
             position, more = records[-1].seq, False
         body = batch_json(records, hub.id(position), None, more=more, end=end, changes=changes)
-        return Response(200, batch_headers(ask, hub.id(records[0].seq - 1)), body)
+        return batch_answer(ask, hub.id(records[0].seq - 1), body)
 
 
 class ValueForm(AnswerForm):
@@ -198,7 +215,7 @@ class ValueForm(AnswerForm):
     way = "long-poll"
 
     def __init__(self, context: Context, ask: Ask) -> None:
-        super().__init__((ask.format, ask.vary))
+        super().__init__((*ask.shape, ask.dictionary))
         self._context = context
         self._ask = ask
 
@@ -208,7 +225,48 @@ class ValueForm(AnswerForm):
         record = records[-1]
         if record.op == "delete":
             return _nothing()
+        if record in changes:
+            return change_response(self._context, self._ask, changes[record])
         return value_responses(self._context, self._ask, record)[0]
+
+
+def _change_since(context: Context, ask: Ask, record: Record) -> Change | None:
+    """What has changed since the value that the client names; None where that is not held."""
+    hub = context.hub
+    for tag in ask.none_match:
+        if tag == "*":
+            continue
+        try:
+            place = Id.parse(tag)
+        except ValueError:
+            continue
+        base = hub.record_at(ask.selector.single, place.seq) if hub.known(place) else None
+        if base is not None and base.op not in ("post", "delete"):
+            return context.feeds.deltas.change(base, record)
+    return None
+
+
+def change_response(context: Context, ask: Ask, change: Change) -> Response:
+    """The answer that is only what has changed since the value that the client names.
+
+    In raw format it is not the value, and says so by its status: 226 (RFC 3229, 10.4.1).
+    """
+    record, base = change.record, change.base
+    json = ask.format == "json"
+    if json:
+        type, body = JSON, record_json(record, change) + b"\n"
+    else:
+        type = MERGE_PATCH if change.op == "patch" else record.type
+        body = change.data
+    coded = context.coder.coded(ask, (record.id, base.id, json), type, body)
+    head: list[tuple[str, str]] = [("Content-Type", type), ("ETag", f'"{record.id}"')]
+    head += STREAM_HEADERS
+    if ask.vary:
+        head.append(("Vary", ask.vary))
+    head.append(("Hexcast-Way", ask.way))
+    if not json:
+        head += [("IM", change.op), ("Hexcast-Op", change.op), ("Hexcast-Base", base.id)]
+    return Response(200 if json else 226, (*head, *coded.headers, *PAYLOAD_HEADERS), coded.body)
 
 
 def _unchanged(context: Context, ask: Ask, record: Record | None) -> Response:

@@ -10,8 +10,9 @@ from urllib.parse import quote
 
 from ..media import utf8
 from ..record import Record
+from . import page_script
 
-__all__ = ["LIVE_POLICY", "PLAIN_POLICY", "topic_page", "topics_page"]
+__all__ = ["LIVE_POLICY", "PLAIN_POLICY", "message_page", "topic_page", "topics_page"]
 
 _STYLE = """
 :root{color-scheme:light dark;--ink:#1d2330;--soft:#5f6776;
@@ -34,37 +35,9 @@ padding:.375rem .75rem .375rem 0;border-bottom:1px solid var(--line);overflow-wr
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
 """.strip()
 
-# Keeps the values current. It takes only records that are newer than what the page shows.
-_SCRIPT = """
-(() => {
-  const main = document.querySelector("main"), status = document.getElementById("status");
-  const url = new URL(location.href);
-  for (const [name, value] of [["way", "sse"], ["format", "json"], ["since", main.dataset.cursor]])
-    url.searchParams.set(name, value);
-  const place = topic => {
-    for (const pre of main.querySelectorAll("pre[data-topic]"))
-      if (pre.dataset.topic === topic) return pre;
-    const head = document.createElement("h2"), pre = document.createElement("pre");
-    head.textContent = pre.dataset.topic = topic;
-    main.append(head, pre);
-    return pre;
-  };
-  const source = new EventSource(url);
-  source.onmessage = event => {
-    const record = JSON.parse(event.data), pre = place(record.topic);
-    pre.dataset.id = record.id;
-    pre.textContent = record.op === "delete" ? "" :
-      typeof record.data === "string" ? record.data : JSON.stringify(record.data);
-  };
-  source.onopen = () => { status.textContent = "Live."; };
-  source.onerror = () => { status.textContent = "Connection lost, trying again."; };
-})();
-""".strip()
-
-_HASH = base64.b64encode(hashlib.sha256(_SCRIPT.encode()).digest()).decode()
 _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 PLAIN_POLICY = f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; frame-ancestors 'self'"
-LIVE_POLICY = f"{PLAIN_POLICY}; script-src 'sha256-{_HASH}'; connect-src 'self'"
+LIVE_POLICY = f"{PLAIN_POLICY}; script-src 'self'; connect-src 'self'"
 
 
 def _shown(record: Record | None) -> str:
@@ -85,14 +58,27 @@ def _document(title: str, head: str, body: str) -> bytes:
 
 
 def topic_page(
-    names: Sequence[str], records: Sequence[Record], cursor: str, *, live: bool, every: int
+    names: Sequence[str],
+    records: Sequence[Record],
+    cursor: str,
+    *,
+    live: bool,
+    every: int,
+    left_out: int = 0,
+    base: str = "",
 ) -> bytes:
     """The page of one topic (`names` has it alone and no pattern), or of several.
 
     `live` pages keep themselves current by script, and by refreshing every `every` seconds where
-    there is none; the others leave that to the `Refresh` header.
+    there is none; the others leave that to the `Refresh` header. `left_out` is the number of topics
+    that the page does not show.
     """
-    head = f'<noscript><meta http-equiv="refresh" content="{every}"></noscript>\n' if live else ""
+    head = ""
+    if live:
+        head = (
+            f'<noscript><meta http-equiv="refresh" content="{every}"></noscript>\n'
+            f'<script src="{base}{page_script.PATH}" defer></script>\n'
+        )
     one = len(names) == 1 and "*" not in names[0]
     parts = []
     if one:
@@ -112,12 +98,12 @@ def topic_page(
     status = "Connecting." if live else f"Refreshes every {every} s."
     if not records:
         status += " Nothing is published here yet."
+    if left_out:
+        status += f" {left_out} more topics, which changed before these, are not shown."
     body = (
         f'<main data-cursor="{cursor}">\n<h1>{escape(", ".join(names))}</h1>\n{"".join(parts)}'
         f'</main>\n<p id="status">{status}</p>\n'
     )
-    if live:
-        body += f"<script>{_SCRIPT}</script>\n"
     return _document(", ".join(names), head, body)
 
 
@@ -142,3 +128,10 @@ def topics_page(topics: Sequence[tuple[str, str, str, float, int]], base: str) -
     )
     refresh = '<meta http-equiv="refresh" content="5">\n'
     return _document("Hexcast", refresh, f"<main>\n<h1>Hexcast: live topics</h1>\n{table}</main>\n")
+
+
+def message_page(title: str, text: str) -> bytes:
+    """A page that says one thing."""
+    return _document(
+        title, "", f"<main>\n<h1>{escape(title)}</h1>\n<p>{escape(text)}</p>\n</main>\n"
+    )

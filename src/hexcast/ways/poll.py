@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from typing import NamedTuple
+from urllib.parse import quote as percent
 
+from ..coding import code
 from ..deltas import Change
 from ..http.exchange import Exchange, Headers, Response
+from ..media import JSON
 from ..problem import Problem
 from ..record import Gap, Id, Record
 from ..start import Start, begin
 from .ask import Ask
+from .coded import CACHED, KEPT, Coded, entity_tag
 from .context import Context
 from .encode import batch_json, record_json
 
 __all__ = [
     "Batch",
+    "batch_answer",
     "batch_response",
     "gather",
     "poll",
+    "record_json_response",
+    "record_path",
     "record_response",
     "single_record",
     "value_responses",
@@ -25,6 +32,10 @@ __all__ = [
 
 BATCH_BYTES = 2**20
 MAX_SEQ = 2**63
+
+BATCH_PAYS = 1024
+"""Bytes below which a batch is sent as it is: mostly it is one client's own, and coded for it
+alone."""
 
 STREAM_HEADERS: Headers = (
     ("Cache-Control", "no-store, no-transform"),
@@ -63,42 +74,57 @@ def newest(context: Context, ask: Ask) -> Record | None:
 
 def value_responses(context: Context, ask: Ask, record: Record) -> tuple[Response, Response]:
     """The answers 200 and 304 that tell of a record's payload."""
-    key = (record, ask.format, ask.vary + ask.way)
+    coder = context.coder
+    dictionary = ask.dictionary if coder.dictionary(ask) else b""
+    key = (record, ask.shape, dictionary)
     known = context.values.get(key)
     if known is not None:
         return known
-    common: list[tuple[str, str]] = [("ETag", f'"{record.id}"')]
-    common += STREAM_HEADERS if ask.way == "long-poll" else (("Cache-Control", "no-cache"),)
+    body = value_body(context, ask, record, keep=ask.way == "poll")
+    common: list[tuple[str, str]] = [("ETag", entity_tag(record.id, body.coding))]
+    common += STREAM_HEADERS if ask.way == "long-poll" else (KEPT if body.kept else CACHED,)
     if ask.vary:
         common.append(("Vary", ask.vary))
     common.append(("Hexcast-Way", ask.way))
-    if ask.format == "json":
-        head: Headers = (JSON_TYPE, *common, *PAYLOAD_HEADERS)
-        body = record_json(record) + b"\n"
-    else:
-        head = (("Content-Type", record.type), *common, *PAYLOAD_HEADERS)
-        body = record.data
-    return context.remember(key, (Response(200, head, body), Response(304, tuple(common))))
+    head = (_type(ask, record), *common, *body.headers, *PAYLOAD_HEADERS)
+    return context.remember(key, (Response(200, head, body.body), Response(304, tuple(common))))
+
+
+def value_body(context: Context, ask: Ask, record: Record, *, keep: bool = False) -> Coded:
+    """A record's payload in the format and the coding that are asked for."""
+    json = ask.format == "json"
+    body = record_json(record) + b"\n" if json else record.data
+    type = JSON if json else record.type
+    return context.coder.coded(ask, (record.id, json), type, body, keep=keep)
+
+
+def _type(ask: Ask, record: Record) -> tuple[str, str]:
+    return JSON_TYPE if ask.format == "json" else ("Content-Type", record.type)
+
+
+def record_path(base: str, record: Record) -> str:
+    """Where a record is to be had for good."""
+    return f"{base}/topics/{percent(record.topic)}?id={record.id}"
 
 
 def record_response(record: Record) -> Response:
     """The answer that is one record's payload as it was published, for good."""
     return Response(
         200,
-        (("Content-Type", record.type), *_for_good(record), *PAYLOAD_HEADERS),
+        (("Content-Type", record.type), *_for_good(record, ""), *PAYLOAD_HEADERS),
         record.data,
     )
 
 
 def record_json_response(record: Record) -> Response:
     """The answer that is one record in json form, for good."""
-    headers = (JSON_TYPE, *_for_good(record), *PAYLOAD_HEADERS)
+    headers = (JSON_TYPE, *_for_good(record, ""), *PAYLOAD_HEADERS)
     return Response(200, headers, record_json(record) + b"\n")
 
 
-def _for_good(record: Record) -> Headers:
+def _for_good(record: Record, coding: str) -> Headers:
     return (
-        ("ETag", f'"{record.id}"'),
+        ("ETag", entity_tag(record.id, coding)),
         ("Cache-Control", "private, max-age=31536000, immutable"),
         ("Hexcast-Way", "poll"),
     )
@@ -116,13 +142,15 @@ def single_record(context: Context, ask: Ask, id: str, exchange: Exchange) -> No
         raise Problem(404, "no record of this topic with this id is held")
     if record.op == "delete":
         raise Problem(410, "this record deleted the topic")
-    common = _for_good(record)
+    body = value_body(context, ask, record)
+    common = _for_good(record, body.coding)
+    if ask.vary:
+        common = (*common, ("Vary", ask.vary))
     if record.id in ask.none_match or "*" in ask.none_match:
         exchange.respond(Response(304, common))
-    elif ask.format == "json":
-        exchange.respond(record_json_response(record))
     else:
-        exchange.respond(record_response(record))
+        head = (_type(ask, record), *common, *body.headers, *PAYLOAD_HEADERS)
+        exchange.respond(Response(200, head, body.body))
 
 
 class Batch(NamedTuple):
@@ -155,7 +183,7 @@ def gather(context: Context, ask: Ask, horizon: int = MAX_SEQ) -> Batch:
     gap = start.gap
     if gap is None and start.fresh is None:
         gap = hub.gap(ask.selector, start.cursor, hub.id(start.cursor), start.told)
-    scanned = hub.history.scan(
+    scanned = hub.history.search(
         ask.selector, start.cursor, start.horizon, fresh=start.fresh, limit=ask.limit,
         size=BATCH_BYTES,
     )  # fmt: skip
@@ -165,7 +193,7 @@ def gather(context: Context, ask: Ask, horizon: int = MAX_SEQ) -> Batch:
         rest = hub.history.scan(ask.selector, position, start.horizon, fresh=start.fresh, limit=1)
         if not rest.records:
             position = rest.position
-    end = ended(context, ask, position)
+    end = ended(context, ask.selector.single, position)
     meter = context.meters.ways[ask.way]
     meter.deliveries += len(records)
     meter.folds += scanned.folded
@@ -193,25 +221,34 @@ def batch_response(context: Context, ask: Ask, batch: Batch) -> Response:
         changes=batch.changes,
     )  # fmt: skip
     first = records[0].seq if records else 0
-    return Response(200, batch_headers(ask, batch.start.header(hub, first, batch.position)), body)
+    return batch_answer(ask, batch.start.header(hub, first, batch.position), body)
 
 
-def batch_headers(ask: Ask, cursor: str) -> Headers:
-    """The headers of a batch that begins at a cursor."""
-    vary: Headers = (("Vary", ask.vary),) if ask.vary else ()
-    return (
-        JSON_TYPE, *STREAM_HEADERS, *vary, ("Hexcast-Way", ask.way), ("Hexcast-Cursor", cursor),
+def batch_answer(ask: Ask, cursor: str, body: bytes) -> Response:
+    """The answer that is a batch which begins at a cursor."""
+    more: list[tuple[str, str]] = [("Vary", ask.vary)] if ask.vary else []
+    coding = ask.coding
+    if coding and len(body) >= BATCH_PAYS:
+        small = code(coding, body)
+        if small is not None:
+            body = small
+            more.append(("Content-Encoding", coding))
+    head: Headers = (
+        JSON_TYPE, *STREAM_HEADERS, *more, ("Hexcast-Way", ask.way), ("Hexcast-Cursor", cursor),
         ("X-Content-Type-Options", "nosniff"),
     )  # fmt: skip
+    return Response(200, head, body)
 
 
-def ended(context: Context, ask: Ask, position: int) -> bool:
+def ended(context: Context, single: str, position: int) -> bool:
     """Whether a client at a place has had the last, for now, of the one topic it asked for."""
-    topic = context.hub.topics.get(ask.selector.single)
+    topic = context.hub.topics.get(single)
     last = None if topic is None else topic.newest
     return last is not None and last.end and position >= last.seq
 
 
 def has_ended(context: Context, ask: Ask, start: Start) -> bool:
     """Whether a client comes back with a cursor to a topic that has ended by then."""
-    return bool(start.given) and start.gap is None and ended(context, ask, start.cursor)
+    if not start.given or start.gap is not None:
+        return False
+    return ended(context, ask.selector.single, start.cursor)

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from urllib.parse import quote as percent
 
 from ..deltas import Change
 from ..feed import Subscriber
@@ -26,7 +25,13 @@ from ..start import begin
 from .ask import Ask
 from .context import Context
 from .encode import gap_json
-from .poll import STREAM_HEADERS, has_ended, record_json_response, record_response
+from .poll import (
+    STREAM_HEADERS,
+    has_ended,
+    record_json_response,
+    record_path,
+    record_response,
+)
 from .sse import sse
 
 __all__ = ["PushForm", "Told", "push"]
@@ -54,7 +59,7 @@ class PushForm(StreamForm):
 
     def path(self, record: Record) -> str:
         """Where the record is to be had for good."""
-        path = f"{self._base}/topics/{percent(record.topic)}?id={record.id}"
+        path = record_path(self._base, record)
         return f"{path}&format=json" if self._json else path
 
     def answer(self, record: Record) -> tuple[str, Response]:

@@ -5,24 +5,33 @@ from __future__ import annotations
 from ..http.exchange import Exchange, Headers, Response
 from ..record import Record
 from .ask import Ask
+from .coded import CACHED, KEPT
 from .context import Context
 from .page import LIVE_POLICY, PLAIN_POLICY, topic_page
+from .page_script import send_ahead
 
 __all__ = ["refresh"]
 
 MAX_TOPICS = 1000
+MAX_BYTES = 2**20
+"""What a page shows of several topics at most, the newest first; what is left out it says."""
+
+HTML = "text/html; charset=utf-8"
 
 
 def refresh(context: Context, ask: Ask, exchange: Exchange) -> None:
     """Answer with a page: plain where the way was named, live where `Accept` chose it."""
     hub, meter = context.hub, context.meters.ways["refresh"]
     meter.requests += 1
-    live = not ask.chosen
-    records, position = _newest(context, ask)
-    tag = hub.id(max((r.seq for r in records), default=0))
+    live, base = not ask.chosen, context.settings.base_path
+    newest = _newest(context, ask)
+    records = _shown(newest)
+    tag = hub.id(max((r.seq for r in newest), default=0))
     if not ask.one:
-        tag += f"+{len(records)}"  # a delete leaves the others' ids as they were
-    headers: list[tuple[str, str]] = [("Cache-Control", "no-cache"), ("Hexcast-Way", "refresh")]
+        tag += f"+{len(newest)}"  # a delete leaves the others' ids as they were
+    # Of weak tags there is one for all codings.
+    keep = bool(ask.keep and records)
+    headers: list[tuple[str, str]] = [KEPT if keep else CACHED, ("Hexcast-Way", "refresh")]
     if records:
         headers.append(("ETag", f'W/"{tag}"'))
     if ask.vary:
@@ -32,23 +41,45 @@ def refresh(context: Context, ask: Ask, exchange: Exchange) -> None:
     if records and (tag in ask.none_match or "*" in ask.none_match):
         exchange.respond(Response(304, tuple(headers)))
         return
-    body = topic_page(ask.selector.text, records, hub.id(position), live=live, every=ask.every)
+    if live and exchange.request.method == "GET" and not ask.none_match:
+        # Who has a page with a tag has its script too.
+        value = records[0] if ask.one and records else None
+        send_ahead(exchange, base, value)
+    page = topic_page(
+        ask.selector.text, records, hub.id(hub.head), live=live, every=ask.every, base=base,
+        left_out=len(newest) - len(records),
+    )  # fmt: skip
+    version = (ask.selector.text, tag, hub.head, live, ask.every)
+    coded = context.coder.coded(ask, version, HTML, page, keep=keep)
+    if keep and not coded.kept:
+        headers[0] = CACHED
     meter.deliveries += len(records)
-    meter.sent += len(body)
-    page: Headers = (
-        ("Content-Type", "text/html; charset=utf-8"),
+    meter.sent += len(coded.body)
+    head: Headers = (
+        ("Content-Type", HTML),
         ("Content-Security-Policy", LIVE_POLICY if live else PLAIN_POLICY),
         ("X-Content-Type-Options", "nosniff"),
     )
-    exchange.respond(Response(200 if records or not ask.one else 404, (*page, *headers), body))
+    status = 200 if records or not ask.one else 404
+    exchange.respond(Response(status, (*head, *headers, *coded.headers), coded.body))
 
 
-def _newest(context: Context, ask: Ask) -> tuple[list[Record], int]:
-    """Each selected topic's newest record, as many as a page shows, and the place they are from."""
-    hub = context.hub
-    if ask.one:
-        topic = hub.topics.get(ask.selector.single)
-        value = None if topic is None else topic.value
-        return ([] if value is None else [value]), hub.head
-    scanned = hub.history.scan(ask.selector, 0, hub.head, fresh=1, limit=MAX_TOPICS, size=2**20)
-    return scanned.records, scanned.position
+def _newest(context: Context, ask: Ask) -> list[Record]:
+    """Each selected topic's newest record."""
+    if not ask.one:
+        return context.hub.history.newest(ask.selector)
+    topic = context.hub.topics.get(ask.selector.single)
+    value = None if topic is None else topic.value
+    return [] if value is None else [value]
+
+
+def _shown(newest: list[Record]) -> list[Record]:
+    """As many of the newest as a page takes, at least one."""
+    shown: list[Record] = []
+    size = 0
+    for record in reversed(newest[-MAX_TOPICS:]):
+        size += len(record.data)
+        if shown and size > MAX_BYTES:
+            break
+        shown.append(record)
+    return shown[::-1]

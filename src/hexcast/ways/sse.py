@@ -5,6 +5,9 @@ Fields and their framing are the WHATWG HTML standard's, section 9.2.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from ..coding import STREAMS
 from ..deltas import Change
 from ..feed import Subscriber
 from ..form import StreamForm
@@ -32,16 +35,44 @@ def _event(data: bytes, *, id: str = "", name: str = "") -> bytes:
 
 
 class SseForm(StreamForm):
-    """Records as events, in a format and the framing of the connections that carry them."""
+    """Records as events, in a format, a content coding (`gzip`, `zstd` or none) and the framing of
+    the connections that carry them."""
 
     way = "sse"
 
-    def __init__(self, format: str, frame: Frame) -> None:
-        super().__init__((format, frame))
+    def __init__(self, format: str, frame: Frame, coding: str = "") -> None:
+        super().__init__((format, frame, coding))
         self._raw = format == "raw"
-        self.frame = frame
+        self._frame = frame
+        self._stream = STREAMS.get(coding)
+        self.heartbeat = self.piece(b":\n\n")
+
+    @property
+    def head(self) -> bytes:
+        """What comes before all else."""
+        return self._frame(self._stream.head) if self._stream and self._stream.head else b""
+
+    def piece(self, text: bytes) -> bytes:
+        """Whole lines as they are sent."""
+        return self._frame(text if self._stream is None else self._stream.piece(text))
+
+    def chunk(self, told: Sequence[Record | Change]) -> bytes:
+        if self._stream is None or len(told) == 1:
+            return super().chunk(told)
+        # Together they compress better than one by one.
+        return self.piece(b"".join([self._told(one) for one in told])) if told else b""
 
     def encode(self, record: Record) -> bytes:
+        return self.piece(self._told(record))
+
+    def encode_change(self, change: Change) -> bytes:
+        return self.piece(self._told(change))
+
+    def _told(self, told: Record | Change) -> bytes:
+        """The event that tells of a record or of a change."""
+        return self._change(told) if isinstance(told, Change) else self._record(told)
+
+    def _record(self, record: Record) -> bytes:
         name, data = record.event, record.data
         if not self._raw:
             name, data = "", record_json(record)
@@ -50,25 +81,29 @@ class SseForm(StreamForm):
         elif b"\r" in data or utf8(data) is None:
             # EventSource takes CR for a line end, and all of a stream for UTF-8.
             name, data = "hexcast:record", record_json(record)
-        return self.frame(_event(data, id=record.id, name=name))
+        return _event(data, id=record.id, name=name)
 
-    def encode_change(self, change: Change) -> bytes:
+    def _change(self, change: Change) -> bytes:
         record, data = change.record, change.data
         if not self._raw:
-            return self.frame(_event(record_json(record, change), id=record.id))
+            return _event(record_json(record, change), id=record.id)
         if record.event:
-            return self.encode(record)  # an event has one name only
+            return self._record(record)  # an event has one name only
         name = f"hexcast:{change.op}"
         if b"\r" in data:
             name, data = "hexcast:record", record_json(record, change)
-        return self.frame(_event(data, id=record.id, name=name))
+        return _event(data, id=record.id, name=name)
 
     def gap(self, gap: Gap) -> bytes:
-        return self.frame(_event(gap_json(gap), name="hexcast:gap"))
+        return self.piece(_event(gap_json(gap), name="hexcast:gap"))
 
     def cursor(self, id: str) -> bytes:
         """The event that moves a quiet client's cursor."""
-        return self.frame(_event(id.encode(), id=id, name="hexcast:cursor"))
+        return self.piece(_event(id.encode(), id=id, name="hexcast:cursor"))
+
+    def retry(self, seconds: float) -> bytes:
+        """What says how long to wait before coming back."""
+        return self.piece(b"retry: %d\n\n" % int(seconds * 1000))
 
 
 def sse(context: Context, ask: Ask, exchange: Exchange) -> None:
@@ -84,9 +119,13 @@ def sse(context: Context, ask: Ask, exchange: Exchange) -> None:
     if has_ended(context, ask, start):
         exchange.respond(Response(204, (*extra, ("Cache-Control", "no-store"))))
         return
-    feed = context.feeds.feed(ask.selector, SseForm(ask.format, exchange.frame), ask.terms(start))
-    form = feed.form
-    assert isinstance(form, SseForm)
+    coding = ask.stream_coding
+    if coding:
+        extra.append(("Content-Encoding", coding))
+    form = SseForm(ask.format, exchange.frame, coding)
+    feed = context.feeds.feed(ask.selector, form, ask.terms(start))
+    assert isinstance(feed.form, SseForm)
+    form = feed.form  # the one that all of the feed share
     bare = exchange.request.method == "HEAD"
     stream = SseStream(context, exchange, form)
     subscriber = stream.subscriber = Subscriber(feed, stream, start)
@@ -106,16 +145,19 @@ def sse(context: Context, ask: Ask, exchange: Exchange) -> None:
         stream.over()
         exchange.finish()
         return
-    preface = [form.frame(b"retry: %d\n\n" % int(context.settings.retry * 1000))]
+    preface = [form.head, form.retry(context.settings.retry)]
     if context.draining:
         stream.over()
-        write(preface[0])
+        write(b"".join(preface))
         exchange.finish()
         return
     if start.gap is not None:
         meter.gaps += 1
         preface.append(form.gap(start.gap))
-    preface.append(step.chunk if step.records else step.chunk + form.cursor(hub.id(step.position)))
+    preface.append(step.chunk)
+    if not step.records:
+        preface.append(form.cursor(hub.id(step.position)))
+        subscriber.told_position = step.position
     exchange.owner = stream
     exchange.wake(HEARTBEAT_SECONDS)
     write(b"".join(preface))
@@ -169,14 +211,12 @@ class SseStream:
             return
         if not subscriber.paused:
             moved = subscriber.news_of_position()
-            subscriber.write(self.form.cursor(moved) if moved else self.form.frame(b":\n\n"))
+            subscriber.write(self.form.cursor(moved) if moved else self.form.heartbeat)
         self.exchange.wake(HEARTBEAT_SECONDS)
 
     def drain(self) -> None:
         subscriber = self.subscriber
         if subscriber is not None:
             self.over()
-            subscriber.write(
-                self.form.frame(b"retry: %d\n\n" % int(self.context.settings.retry * 1000))
-            )
+            subscriber.write(self.form.retry(self.context.settings.retry))
             self.exchange.finish()

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from websockets.frames import CloseCode
 
+from ..coding import compressible
 from ..deltas import Change
 from ..feed import Subscriber
 from ..form import StreamForm
@@ -22,7 +23,7 @@ from . import frames
 from .ask import Ask
 from .context import Context
 from .conversation import Conversation
-from .encode import gap_json, record_json
+from .encode import change_json, gap_json, record_json
 from .poll import has_ended
 
 __all__ = ["PROTOCOL", "WebSocketForm", "websocket"]
@@ -34,26 +35,32 @@ _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
 
 
 class WebSocketForm(StreamForm):
-    """Records as messages, in a format."""
+    """Records as messages, in a format; `packed` where they may be compressed."""
 
     way = "websocket"
 
-    def __init__(self, format: str) -> None:
-        super().__init__((format,))
+    def __init__(self, format: str, *, packed: bool = False) -> None:
+        super().__init__((format, packed))
         self._raw = format == "raw"
+        self._packed = packed
 
     def encode(self, record: Record) -> bytes:
         if not self._raw or record.op == "delete":
-            return frames.text(record_json(record))
+            return self._text(record_json(record))
         octets = base_type(record.type) == OCTETS or utf8(record.data) is None
-        return frames.binary(record.data) if octets else frames.text(record.data)
+        if octets:
+            return frames.binary(record.data, packed=self._packed and compressible(record.type))
+        return self._text(record.data)
 
     def encode_change(self, change: Change) -> bytes:
         # Without the subprotocol a message has no name: only the json form says what it is.
-        return frames.text(record_json(change.record, change))
+        return self._text(change_json(change) if self._raw else record_json(change.record, change))
 
     def gap(self, gap: Gap) -> bytes:
-        return frames.text(b'{"gap":' + gap_json(gap) + b"}")
+        return self._text(b'{"gap":' + gap_json(gap) + b"}")
+
+    def _text(self, data: bytes) -> bytes:
+        return frames.text(data, packed=self._packed)
 
 
 def websocket(context: Context, ask: Ask, exchange: Exchange) -> None:
@@ -68,6 +75,7 @@ def websocket(context: Context, ask: Ask, exchange: Exchange) -> None:
         )
         return
     handshake = _handshake(exchange.request)
+    packing = _packing(exchange.request) if context.settings.compress else ""
     offered = [p.strip() for p in exchange.request.header("sec-websocket-protocol").split(",")]
     talks = PROTOCOL in offered
     selected = bool(ask.selector.text)
@@ -77,8 +85,8 @@ def websocket(context: Context, ask: Ask, exchange: Exchange) -> None:
         raise Problem(503, "the server is stopping", retry_after=1)
     start = begin(context.hub, ask.selector, header=ask.header, since=ask.since, last=ask.last)
     ended = selected and has_ended(context, ask, start)
-    form = WebSocketForm("json" if talks else ask.format)
-    session = Session(context, exchange)
+    form = WebSocketForm("json" if talks else ask.format, packed=bool(packing))
+    session = Session(context, exchange, packed=bool(packing))
     subscriber = None
     cursor = context.hub.id(context.hub.head)
     if selected and not ended:
@@ -93,6 +101,8 @@ def websocket(context: Context, ask: Ask, exchange: Exchange) -> None:
     )
     if talks:
         headers = (*headers, ("Sec-WebSocket-Protocol", PROTOCOL))
+    if packing:
+        headers = (*headers, ("Sec-WebSocket-Extensions", packing))
     session.open(exchange.tunnel(headers, session), subscriber)
     if talks:
         session.conversation = Conversation(context, session, form, ask, start)
@@ -118,7 +128,7 @@ def _handshake(request: Request) -> Headers:
     if request.method != "GET":
         raise Problem(405, "a WebSocket is opened with GET", allow="GET")
     if request.header("sec-websocket-version") != "13":
-        raise Problem(400, "only WebSocket version 13 is spoken here")
+        raise Problem(400, "only WebSocket version 13 is spoken here", websocket_version="13")
     if request.version == "2":
         return ()
     key = request.header("sec-websocket-key")
@@ -135,15 +145,24 @@ def _handshake(request: Request) -> Headers:
     )
 
 
+def _packing(request: Request) -> str:
+    """The agreement to compress messages; empty for none. Raises Problem 400 for nonsense."""
+    try:
+        return frames.agree_on_packing(request.header("sec-websocket-extensions"))
+    except ValueError as error:
+        raise Problem(400, f"Sec-WebSocket-Extensions: {error}") from None
+
+
 class Session:
     """One client's WebSocket: the tunnel's bytes, its subscriber, and its closing handshake."""
 
     __slots__ = (
-        "closing", "context", "conversation", "exchange", "heard", "hearing", "paused", "receiver",
-        "subscriber", "write",
+        "closing", "context", "conversation", "exchange", "heard", "hearing", "packed", "paused",
+        "receiver", "subscriber", "write",
     )  # fmt: skip
 
-    def __init__(self, context: Context, exchange: Exchange) -> None:
+    def __init__(self, context: Context, exchange: Exchange, *, packed: bool = False) -> None:
+        self.packed = packed  # messages may be compressed
         self.context = context
         self.exchange = exchange
         self.write: Callable[[bytes], None] = _nowhere
@@ -171,7 +190,9 @@ class Session:
             return
         receiver = self.receiver
         if receiver is None:
-            receiver = self.receiver = frames.Receiver(self.context.settings.body_limit)
+            receiver = self.receiver = frames.Receiver(
+                self.context.settings.body_limit, packed=self.packed
+            )
         try:
             for event in receiver.feed(data):
                 if isinstance(event, frames.Ping):
@@ -222,6 +243,8 @@ class Session:
         self.exchange.wake(CLOSE_SECONDS)
 
     def ended(self) -> None:
+        if self.conversation is not None and self.conversation.goes_on():
+            return
         self.close(CloseCode.NORMAL_CLOSURE, "the topic has ended")
 
     def replayed(self) -> None:
