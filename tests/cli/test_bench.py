@@ -16,7 +16,7 @@ def milliseconds(text: str) -> float:
 
 def test_the_ways_are_measured_side_by_side() -> None:
     with Hexcast(
-        "bench", "ways", "--seconds", "7", "--rate", "20", "--size", "4000", "--every", "1"
+        "bench", "ways", "--seconds", "7", "--rate", "20", "--size", "12000", "--every", "1"
     ) as bench:
         lines = []
         while (line := bench.line()) is not None:
@@ -30,10 +30,10 @@ def test_the_ways_are_measured_side_by_side() -> None:
     assert p50["Page refresh"] > 2 * p50["HTTP/2 push"] > 0
     for way in WAYS[2:]:
         page, whole, change = (int(text) for text in rows[way][4:7])
-        assert 1000 < page and 1000 < whole < 5500 and 0 < change < whole / 2, rows[way]
+        assert page > 3000 and 3000 < whole < 13_500 and 0 < change < whole / 2, rows[way]
         assert float(rows[way][7].removesuffix(" µs")) > 0
     assert float(rows["Server-Sent Events"][3]) < 0.2 < float(rows["Long polling"][3])
-    assert re.search(r"20 changes a second of 4000 bytes, asked every 1 s; \d+ changes", lines[-1])
+    assert re.search(r"20 changes a second of 12000 bytes, asked every 1 s; \d+ changes", lines[-1])
     assert not any("Traceback" in line for line in bench.seen["err"])
 
 
