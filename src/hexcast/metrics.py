@@ -37,7 +37,8 @@ class MetricsPage(Collector):
         yield info
         yield from self._by_way()
         yield CounterMetricFamily("hexcast_records", "Records applied", hub.records)
-        yield GaugeMetricFamily("hexcast_topics", "Topics that hold something", len(hub.topics))
+        holding = sum(topic.value is not None for topic in hub.topics.values())
+        yield GaugeMetricFamily("hexcast_topics", "Topics that hold something", holding)
         yield GaugeMetricFamily("hexcast_held_bytes", "Bytes that can be replayed",
                                 hub.history.total)  # fmt: skip
         yield GaugeMetricFamily("hexcast_head", "SEQ of the newest record applied", hub.head)
@@ -74,7 +75,7 @@ class MetricsPage(Collector):
             for name, text in (
                 ("requests", "Requests to receive"),
                 ("deliveries", "Records written, once a client"),
-                ("sent_bytes", "Bytes of records written"),
+                ("sent_bytes", "Bytes of events, messages and bodies written"),
                 ("folds", "State changes superseded before they were written"),
                 ("gaps", "Gaps told"),
             )

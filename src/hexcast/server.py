@@ -240,6 +240,8 @@ async def _serve(
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.wait_for(task, settings.drain / 2)
     await server.drain()
+    # A second signal while the process ends asks for what has been done.
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
     if failed and task is not None:
         _log.error("stopped because of %r", task.exception(), exc_info=task.exception())
     return 1 if failed else 0
@@ -251,7 +253,7 @@ def run(
     announce: Callable[[Server], None] | None = None,
     beside: Beside | None = None,
 ) -> int:
-    """Serve until SIGTERM or SIGINT, then drain; returns the exit code.
+    """Serve until SIGTERM or SIGINT, then drain; returns the code for the process to end with.
 
     `announce` is called once the server listens; `beside` runs as a task for as long as it does.
     Raises OSError where the address cannot be bound, ValueError where the settings are refused.

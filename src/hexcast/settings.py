@@ -33,7 +33,7 @@ class Settings:
     """Origins whose pages may publish and open a WebSocket, such as `https://example.org`."""
 
     hold_records: int = 10_000
-    """Records of one stream that can be replayed."""
+    """Records of one stream that can be replayed; the newest always can."""
 
     hold_bytes: int = 8 * 2**20
     """Payload bytes of one stream that can be replayed."""

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import shlex
 import subprocess
 import sys
 
@@ -7,7 +9,7 @@ import pytest
 
 from hexcast import __version__
 
-from .programs import run
+from .programs import SECONDS, Hexcast, run
 
 
 def test_version() -> None:
@@ -66,3 +68,34 @@ def test_what_is_no_topic_is_wrong_usage(arguments: list[str]) -> None:
     assert done.code == 2
     assert "topic" in done.err
     assert done.err.count("\n") == 1
+
+
+def shell(line: str, server: Hexcast) -> tuple[int, str]:
+    """What a shell's line with `hexcast` comes to, and what it says."""
+    command = f"{shlex.quote(sys.executable)} -X dev -W error -m hexcast.cli"
+    done = subprocess.run(
+        ["sh", "-c", line.replace("hexcast", command)], capture_output=True, timeout=SECONDS,
+        stdin=subprocess.DEVNULL, env={**os.environ, "HEXCAST_URL": server.url},
+    )  # fmt: skip
+    return done.returncode, done.stderr.decode()
+
+
+@pytest.mark.parametrize(("line", "says"), [
+    ("hexcast pub t <&-", "standard input is closed"),
+    ("hexcast pub t hi >/dev/full", "No space left"),
+    ("hexcast sub t --since earliest --json >/dev/full", "No space left"),
+    ("hexcast --version >/dev/full", "No space left"),
+])  # fmt: skip
+def test_a_stream_that_cannot_be_used_is_told_in_one_line(
+    server: Hexcast, line: str, says: str
+) -> None:
+    assert shell("hexcast pub t first --end", server)[0] == 0
+    code, err = shell(line, server)
+    assert code == 1 and says in err and "Traceback" not in err
+
+
+@pytest.mark.parametrize("line", [
+    "hexcast sub t --since bogus", "hexcast pub t --event open x", "hexcast pub t --event '' x",
+])  # fmt: skip
+def test_what_can_only_be_wrong_is_wrong_usage(server: Hexcast, line: str) -> None:
+    assert shell(line, server)[0] == 2

@@ -72,3 +72,13 @@ def test_settings_reach_the_server(tmp_path: Path) -> None:
 def test_the_environment_reaches_the_server() -> None:
     with Hexcast("serve", env={"HEXCAST_PORT": "0"}, strict=False) as server:
         assert ":8066" not in server.until("serves")
+
+
+def test_a_second_signal_does_not_spoil_the_end() -> None:
+    for _ in range(5):
+        with serving("serve") as server:
+            server.process.send_signal(signal.SIGTERM)
+            # As fast as it can be done, for as long as there is a process.
+            while server.process.poll() is None:
+                server.process.send_signal(signal.SIGTERM)
+            assert server.wait() == 0

@@ -77,7 +77,7 @@ class H2Incoming(Incoming):
         done = False
         for event in self.h2.receive_data(data):
             done = self._event(event) or done
-        if self.way == "push":
+        if self.way == "push" and not done:
             self._take_lines()
         out = self.h2.data_to_send()
         if out:

@@ -141,3 +141,19 @@ def test_batches_are_kept_nowhere(world: World) -> None:
     assert (
         sent.header("X-Accel-Buffering") == "no" and sent.header("Hexcast-Cursor") == f"{EPOCH}-0"
     )
+
+
+def test_what_is_told_is_counted(world: World) -> None:
+    put(world.hub, "s", b"value")
+    for way, target in (("poll", "/topics/s"), ("long-poll", "/topics/s?wait=9"),
+                        ("refresh", "/topics/s?way=refresh"),
+                        ("poll", f"/topics/s?since={EPOCH}-0"),
+                        ("long-poll", f"/topics/s?wait=9&since={EPOCH}-0")):  # fmt: skip
+        meter = world.meters.ways[way]
+        before = meter.deliveries, meter.sent
+        body = world.ask(target).body
+        assert (meter.deliveries - before[0], meter.sent - before[1]) == (1, len(body)), target
+    meter = world.meters.ways["poll"]
+    before = meter.deliveries, meter.sent
+    world.ask("/topics/s", {"If-None-Match": f'"{EPOCH}-1"'})
+    assert (meter.deliveries, meter.sent) == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 __all__ = ["main"]
@@ -16,4 +17,21 @@ def main() -> None:
             raise
         print(f"hexcast: {error.name} is missing; install hexcast[cli]", file=sys.stderr)
         sys.exit(1)
-    app(prog_name="hexcast")
+    try:
+        try:
+            app(prog_name="hexcast")
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except BrokenPipeError:
+        _let_go_of_stdout()  # whoever read has had enough
+    except OSError as error:
+        # What is printed may go to a full disk.
+        _let_go_of_stdout()
+        print(f"hexcast: {error.strerror or error}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _let_go_of_stdout() -> None:
+    """Write nothing more: what is left in the buffer must not be flushed at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -145,10 +145,17 @@ def pub(
     the id is printed. Exits with 1 when anything was refused.
     """
     from ..client import Trust
+    from ..problem import Problem
+    from ..publishing import check_event
     from .pub import Publication, pub
 
     if put + patch + append > 1:
         raise typer.BadParameter("one of --put, --patch and --append")
+    if event is not None:
+        try:
+            check_event(event)
+        except Problem as problem:
+            raise typer.BadParameter(problem.detail, param_hint="--event") from None
     op: Verb = "put" if put else "patch" if patch else "append" if append else "post"
     publication = Publication(topic, op, event, type, key, end)
     raise typer.Exit(pub(url, publication, data, Trust(ca, insecure)))
@@ -176,11 +183,18 @@ def sub(
 ) -> None:
     """Follow topics: a line for each record.
 
-    Goes on until the topic ends. Comes back with its cursor when the connection is lost, so that
-    no record is lost with it.
+    Goes on until the topic ends; page refresh cannot tell that it has. Comes back with its cursor
+    when the connection is lost, so that no record is lost with it.
     """
     from ..client import Trust
+    from ..record import parse_cursor
     from .sub import sub
+
+    if since is not None:
+        try:
+            parse_cursor(since)
+        except ValueError as error:
+            raise typer.BadParameter(str(error), param_hint="--since") from None
 
     trust = Trust(ca, insecure)
     raise typer.Exit(sub(url, topics, way.value, since=since, last=last, json=json, trust=trust))

@@ -7,17 +7,22 @@ import os
 from collections.abc import Awaitable, Callable
 
 from ..client import Client, Connected, HexcastError, Notice, Trust
-from .say import FAILED, INTERRUPTED, WRONG_USAGE, printable, say
+from .say import FAILED, WRONG_USAGE, printable, say
 
 __all__ = ["Notices", "run_client"]
 
 
 def run_client(
-    url: str, work: Callable[[Client], Awaitable[int]], trust: Trust | None = None
+    url: str,
+    work: Callable[[Client], Awaitable[int]],
+    trust: Trust | None = None,
+    *,
+    interrupted: int = FAILED,
 ) -> int:
     """Run `work` with a client of the server at `url`; give the exit code.
 
-    Errors that people can do something about end as one line on standard error.
+    `interrupted` is the code where Ctrl-C ends it. Errors that people can do something about end as
+    one line on standard error.
     """
 
     async def run() -> int:
@@ -33,7 +38,7 @@ def run_client(
         say(str(error))
         return WRONG_USAGE
     except KeyboardInterrupt:
-        return INTERRUPTED
+        return interrupted
 
 
 class Notices:

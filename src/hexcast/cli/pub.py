@@ -14,7 +14,7 @@ from ..media import settle_type
 from ..topics import check_topic
 from .connect import Notices, run_client
 from .progress import Progress
-from .say import DONE, FAILED
+from .say import DONE, FAILED, say
 from .stdin import lines_of
 
 __all__ = ["Publication", "messages_of", "pub"]
@@ -47,6 +47,9 @@ class Publication:
 def pub(url: str, publication: Publication, data: str | None, trust: Trust | None = None) -> int:
     """Publish; give the exit code."""
     if data is None:
+        if sys.stdin is None:
+            say("standard input is closed")
+            return FAILED
         return run_client(url, lambda client: _publish_lines(client, publication), trust)
     # The bytes as the shell gave them, be they UTF-8 or not.
     given = os.fsencode(data)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import sys
 
-__all__ = ["DONE", "FAILED", "INTERRUPTED", "WRONG_USAGE", "printable", "say"]
+__all__ = ["DONE", "FAILED", "WRONG_USAGE", "printable", "say"]
 
 DONE = 0
 FAILED = 1
 WRONG_USAGE = 2
-INTERRUPTED = 130  # what a shell reports for a command ended by Ctrl-C
 
 
 def say(text: str) -> None:

@@ -60,7 +60,7 @@ def sub(
         return DONE
 
     try:
-        return run_client(url, follow_while_read, trust)
+        return run_client(url, follow_while_read, trust, interrupted=DONE)
     except BrokenPipeError:
         # Whoever read has had enough. What is left in the buffer must not be flushed at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

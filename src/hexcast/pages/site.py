@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from email.utils import formatdate, parsedate_to_datetime
 from functools import cached_property
 from html import escape
@@ -24,8 +24,9 @@ from ..http.exchange import Exchange, Headers, Response
 from ..http.negotiate import entity_tags, prefers_html
 from ..http.request import Request
 from ..problem import Problem
-from ..topics import MAX_SELECTED
-from ..ways.ask import DEFAULT_EVERY, MAX_EVERY
+from ..topics import MAX_SELECTED, Selector
+from ..ways.ask import Ask, read_page_ask
+from ..ways.coded import CACHED, KEPT, entity_tag
 from ..ways.context import Context
 from ..ways.page import PLAIN_POLICY, message_page
 from .attributes import address_fault
@@ -47,9 +48,9 @@ SCRIPT = "/hexcast-page.js"
 """The address of what keeps pages live. A script of its own, without a word of the page in it, so
 that a site's policy may allow `'self'` alone (CSP 3)."""
 
+HTML = "text/html; charset=utf-8"
 _NOT_FRAMED = ("Content-Security-Policy", "frame-ancestors 'self'")
 _NOSNIFF = ("X-Content-Type-Options", "nosniff")
-_FRESH = ("Cache-Control", "no-cache")
 _QUERY_SAFE = "!$&'()*+,;=:@/?%-._~"
 
 
@@ -117,18 +118,25 @@ class Site:
             return
         if isinstance(template, UnicodeDecodeError):
             type = "text/html"  # its own mark-up says in what
-        common = _file_headers(found, file.tag)
+        ask = self._ask(exchange.request, ())
+        coded = self._context.coder.coded(ask, ("file", file.tag), type, file.data)
+        vary: Headers = (("Vary", ask.vary),) if ask.vary else ()
+        common = (*_file_headers(found, entity_tag(file.tag, coded.coding)), *vary)
         if status == 200 and _unchanged(exchange.request, found, file.tag):
             exchange.respond(Response(304, common))
         else:
             guard = (_NOT_FRAMED,) if type.startswith("text/html") else ()
-            headers = (("Content-Type", type), _NOSNIFF, *guard, *common)
-            exchange.respond(Response(status, headers, file.data))
+            headers = (("Content-Type", type), _NOSNIFF, *guard, *common, *coded.headers)
+            exchange.respond(Response(status, headers, coded.body))
+
+    def _ask(self, request: Request, topics: Sequence[str]) -> Ask:
+        selector = Selector(topics[:MAX_SELECTED])
+        return read_page_ask(request, selector, compress=self._context.settings.compress)
 
     def _large(self, exchange: Exchange, found: Found, type: str) -> None:
         from .sending import send_file
 
-        common = _file_headers(found, found.tag)
+        common = _file_headers(found, entity_tag(found.tag, ""))
         if _unchanged(exchange.request, found, found.tag):
             exchange.respond(Response(304, common))
             return
@@ -166,28 +174,34 @@ class Site:
     # Pages
 
     def _page(self, exchange: Exchange, file: File, template: Template, status: int) -> None:
-        request, meter = exchange.request, self._context.meters.ways["refresh"]
+        meter = self._context.meters.ways["refresh"]
         meter.requests += 1
-        terms = _Terms(
-            request.first("way") == "refresh",
-            int(request.number("every", DEFAULT_EVERY, 1, MAX_EVERY)),
-        )
+        ask = self._ask(exchange.request, template.topics)
+        terms = _Terms(ask.chosen, ask.every)
         page = self._version(file, template, terms)
+        # Of weak tags there is one for all codings.
+        keep = bool(ask.keep) and status == 200
         common: list[tuple[str, str]] = [
-            ("ETag", f'W/"{page.tag}"'), _FRESH, ("Hexcast-Way", "refresh"),
+            KEPT if keep else CACHED, ("ETag", f'W/"{page.tag}"'), ("Hexcast-Way", "refresh"),
         ]  # fmt: skip
+        if ask.vary:
+            common.append(("Vary", ask.vary))
         if terms.refresh:
             common.append(("Refresh", str(terms.every)))
-        if status == 200 and page.tag in entity_tags(request.header("if-none-match")):
+        if status == 200 and page.tag in ask.none_match:
             exchange.respond(Response(304, tuple(common)))
             return
+        # The cursor is part of the bytes: what is made again later is another body.
+        version = ("page", page.tag, page.cursor, terms)
+        coded = self._context.coder.coded(ask, version, HTML, page.body, keep=keep)
+        if keep and not coded.kept:
+            common[0] = CACHED
         meter.deliveries += page.shown
-        meter.sent += len(page.body)
+        meter.sent += len(coded.body)
         head: Headers = (
-            ("Content-Type", "text/html; charset=utf-8"), _NOSNIFF, _NOT_FRAMED,
-            ("Hexcast-Cursor", page.cursor),
+            ("Content-Type", HTML), _NOSNIFF, _NOT_FRAMED, ("Hexcast-Cursor", page.cursor),
         )  # fmt: skip
-        exchange.respond(Response(status, (*head, *common), page.body))
+        exchange.respond(Response(status, (*head, *common, *coded.headers), coded.body))
 
     def _version(self, file: File, template: Template, terms: _Terms) -> Page:
         """The page as of now, made if no one has asked for this version of it yet."""
@@ -227,7 +241,7 @@ class Site:
     def _script_answers(self) -> tuple[str, Response, Response]:
         source = Path(__file__).with_name("page.js").read_bytes()
         tag = hashlib.blake2b(source, digest_size=9).hexdigest()
-        common = (("ETag", f'"{tag}"'), _FRESH)
+        common = (("ETag", f'"{tag}"'), CACHED)
         headers = (("Content-Type", "text/javascript; charset=utf-8"), _NOSNIFF, *common)
         return tag, Response(200, headers, source), Response(304, common)
 
@@ -243,7 +257,7 @@ class Site:
         address = quote(self._base) + found.path
         if mark:
             address += "?" + quote(query, safe=_QUERY_SAFE)
-        return Response(308, (("Location", address), _FRESH))
+        return Response(308, (("Location", address), CACHED))
 
     def _missing(self, exchange: Exchange) -> None:
         """404, as the site's own page if it has one."""
@@ -260,7 +274,7 @@ class Site:
             Response(
                 404,
                 (
-                    ("Content-Type", "text/html; charset=utf-8"), ("Cache-Control", "no-store"),
+                    ("Content-Type", HTML), ("Cache-Control", "no-store"),
                     ("Content-Security-Policy", PLAIN_POLICY), _NOSNIFF,
                 ),
                 message_page("Nothing here", "There is nothing at this address."),
@@ -299,9 +313,9 @@ class _Filler:
 
 def _file_headers(found: Found, tag: str) -> Headers:
     return (
-        ("ETag", f'"{tag}"'),
+        ("ETag", tag),
         ("Last-Modified", formatdate(found.mtime // 10**9, usegmt=True)),
-        _FRESH,
+        CACHED,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from ..feed import PLAIN, Terms
 from ..http.negotiate import (
@@ -23,7 +23,7 @@ from ..problem import Problem
 from ..start import Start
 from ..topics import Selector
 
-__all__ = ["Ask", "Way", "read_ask"]
+__all__ = ["Ask", "Way", "read_ask", "read_page_ask"]
 
 Way = Literal["refresh", "poll", "long-poll", "sse", "websocket", "push"]
 WAYS = ("refresh", "poll", "long-poll", "sse", "websocket", "push")
@@ -123,14 +123,7 @@ def read_ask(request: Request, selector: Selector, *, one: bool, compress: bool 
     if format not in ("raw", "json"):
         raise Problem(400, "format is raw or json")
     preferred = wait_preference(request.header("prefer"))
-    accept = request.header("accept-encoding")
-    codings = accepted_codings(accept) if compress else ()
-    streams = accepted_codings(accept, STREAM_CODINGS) if compress else ()
-    dictionary, keep = b"", ""
-    if len(codings) > 1:
-        if "dcz" in codings:
-            dictionary = available_dictionary(request.header("available-dictionary"))
-        keep = pattern_of(request.target) if _keeps(request, codings) else ""
+    coded = _read_codings(request, compress=compress)
     return Ask(
         way=way,
         chosen=chosen,
@@ -149,11 +142,58 @@ def read_ask(request: Request, selector: Selector, *, one: bool, compress: bool 
         rate=request.number("rate", 0, MIN_RATE, MAX_RATE),
         none_match=entity_tags(request.header("if-none-match")),
         vary=_vary(way, chosen=chosen, compress=compress),
-        codings=codings,
-        stream_coding=streams[0] if streams and streams[0] != "identity" else "",
-        dictionary=dictionary,
-        keep=keep,
+        codings=coded.codings,
+        stream_coding=coded.stream,
+        dictionary=coded.dictionary,
+        keep=coded.keep,
     )
+
+
+def read_page_ask(request: Request, selector: Selector, *, compress: bool = True) -> Ask:
+    """Read how a page of a site is asked for: its address leaves no other way than refresh."""
+    coded = _read_codings(request, compress=compress)
+    return Ask(
+        way="refresh",
+        chosen=request.first("way") == "refresh",
+        selector=selector,
+        one=False,
+        format="raw",
+        header="",
+        since="",
+        last=0,
+        limit=DEFAULT_LIMIT,
+        wait=DEFAULT_WAIT,
+        every=int(request.number("every", DEFAULT_EVERY, 1, MAX_EVERY)),
+        delta=False,
+        rate=0,
+        none_match=entity_tags(request.header("if-none-match")),
+        vary=_vary("refresh", chosen=True, compress=compress),
+        codings=coded.codings,
+        dictionary=coded.dictionary,
+        keep=coded.keep,
+    )
+
+
+class _Codings(NamedTuple):
+    """The members of an Ask that tell how its answer may be coded."""
+
+    codings: tuple[str, ...]
+    stream: str
+    dictionary: bytes
+    keep: str
+
+
+def _read_codings(request: Request, *, compress: bool) -> _Codings:
+    accept = request.header("accept-encoding")
+    codings = accepted_codings(accept) if compress else ()
+    streams = accepted_codings(accept, STREAM_CODINGS) if compress else ()
+    dictionary, keep = b"", ""
+    if len(codings) > 1:
+        if "dcz" in codings:
+            dictionary = available_dictionary(request.header("available-dictionary"))
+        keep = pattern_of(request.target) if _keeps(request, codings) else ""
+    stream = streams[0] if streams and streams[0] != "identity" else ""
+    return _Codings(codings, stream, dictionary, keep)
 
 
 def _keeps(request: Request, codings: tuple[str, ...]) -> bool:

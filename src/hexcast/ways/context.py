@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from ..cache import Cache
 from ..feed import Feeds
-from ..http.exchange import Response
+from ..http.exchange import Exchange, Response
 from ..hub import Hub
 from ..meters import Meters
 from ..record import Record
@@ -43,6 +43,14 @@ class Context:
         """Keep the answers that tell of a value."""
         self.values.put(key, responses, len(responses[0].body) + _ANSWER_BYTES)
         return responses
+
+    def tell(self, way: str, exchange: Exchange, response: Response, records: int = 0) -> None:
+        """Answer with what tells of so many records, and count it."""
+        meter = self.meters.ways[way]
+        meter.deliveries += records
+        if exchange.request.method != "HEAD":
+            meter.sent += len(response.body)
+        exchange.respond(response)
 
     def sweep(self) -> None:
         """Let go of what is past its time: called every second."""

@@ -56,8 +56,7 @@ class LongPoll:
             return
         if self._told is not None and self._told[0] == context.hub.history.head:
             _, answer, records = self._told
-            context.meters.ways["long-poll"].deliveries += records
-            exchange.respond(answer)
+            context.tell("long-poll", exchange, answer, records)
             return
         at_once = self._ask.wait <= 0 or context.draining or exchange.request.method == "HEAD"
         feed = self._answer_or_feed(exchange, at_once)
@@ -78,11 +77,12 @@ class LongPoll:
         record = newest(context, ask)
         if record is not None and record.id not in ask.none_match:
             change = _change_since(context, ask, record) if ask.delta else None
-            exchange.respond(
+            answer = (
                 value_responses(context, ask, record)[0]
                 if change is None
                 else change_response(context, ask, change)
             )
+            context.tell("long-poll", exchange, answer, 1)
         elif at_once:
             exchange.respond(_unchanged(context, ask, record))
         else:
@@ -106,7 +106,7 @@ class LongPoll:
             if not ask.rate:
                 self._told = context.hub.history.head, answer, len(batch.records)
                 context.feeds.schedule(self._forget)
-            exchange.respond(answer)
+            context.tell("long-poll", exchange, answer, len(batch.records))
             return None
         if feed is None:
             feed = context.feeds.feed(ask.selector, form, ask.terms(batch.start))
@@ -137,31 +137,32 @@ class Held:
 
     def tell(self, answer: object) -> None:
         """The feed's answer, which is the same for all who wait; None: each from its cursor."""
+        records = 0  # those of the feed's answer it has counted itself
         if answer is None:
             batch = gather(self.context, self.ask, self.feed.position)
             if not batch.tells:
                 self.feed.waiting[self.tell] = None
                 return
-            answer = batch_response(self.context, self.ask, batch)
+            answer, records = batch_response(self.context, self.ask, batch), len(batch.records)
         assert isinstance(answer, Response)
         self.context.meters.ways["long-poll"].clients -= 1
-        self.context.meters.ways["long-poll"].sent += len(answer.body)
-        self.exchange.respond(answer)
+        self.context.tell("long-poll", self.exchange, answer, records)
 
     def timeout(self) -> None:
         """The time is over: say where the client is now."""
         if self._let_go():
-            self.exchange.respond(self._empty())
+            self.context.tell("long-poll", self.exchange, *self._empty())
 
-    def _empty(self) -> Response:
+    def _empty(self) -> tuple[Response, int]:
+        """What a client is told when the time is over, and how many records that has."""
         if self.feed.terms.rate:
             batch = gather(self.context, self.ask, self.feed.position)
-            return batch_response(self.context, self.ask, batch)
+            return batch_response(self.context, self.ask, batch), len(batch.records)
         if self.ask.cursor_given or not self.ask.one:
             position = self.context.hub.id(self.feed.position)
             body = batch_json((), position, None, more=False, end=False)
-            return batch_answer(self.ask, position, body)
-        return _unchanged(self.context, self.ask, newest(self.context, self.ask))
+            return batch_answer(self.ask, position, body), 0
+        return _unchanged(self.context, self.ask, newest(self.context, self.ask)), 0
 
     def drain(self) -> None:
         self.timeout()

@@ -56,14 +56,15 @@ def poll(context: Context, ask: Ask, exchange: Exchange) -> None:
     """Answer at once with what there is."""
     context.meters.ways["poll"].requests += 1
     if ask.cursor_given or not ask.one:
-        exchange.respond(batch_response(context, ask, gather(context, ask)))
+        batch = gather(context, ask)
+        context.tell(ask.way, exchange, batch_response(context, ask, batch), len(batch.records))
         return
     record = newest(context, ask)
     if record is None:
         raise Problem(404, "there is nothing under this topic")
     full, unchanged = value_responses(context, ask, record)
     matched = record.id in ask.none_match or "*" in ask.none_match
-    exchange.respond(unchanged if matched else full)
+    context.tell(ask.way, exchange, unchanged if matched else full, not matched)
 
 
 def newest(context: Context, ask: Ask) -> Record | None:
@@ -147,10 +148,10 @@ def single_record(context: Context, ask: Ask, id: str, exchange: Exchange) -> No
     if ask.vary:
         common = (*common, ("Vary", ask.vary))
     if record.id in ask.none_match or "*" in ask.none_match:
-        exchange.respond(Response(304, common))
+        context.tell(ask.way, exchange, Response(304, common))
     else:
         head = (_type(ask, record), *common, *body.headers, *PAYLOAD_HEADERS)
-        exchange.respond(Response(200, head, body.body))
+        context.tell(ask.way, exchange, Response(200, head, body.body), 1)
 
 
 class Batch(NamedTuple):
@@ -195,7 +196,6 @@ def gather(context: Context, ask: Ask, horizon: int = MAX_SEQ) -> Batch:
             position = rest.position
     end = ended(context, ask.selector.single, position)
     meter = context.meters.ways[ask.way]
-    meter.deliveries += len(records)
     meter.folds += scanned.folded
     meter.gaps += gap is not None
     changes = {} if start.fresh is not None else _changes(context, ask, start, records)

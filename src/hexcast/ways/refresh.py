@@ -21,8 +21,8 @@ HTML = "text/html; charset=utf-8"
 
 def refresh(context: Context, ask: Ask, exchange: Exchange) -> None:
     """Answer with a page: plain where the way was named, live where `Accept` chose it."""
-    hub, meter = context.hub, context.meters.ways["refresh"]
-    meter.requests += 1
+    hub = context.hub
+    context.meters.ways["refresh"].requests += 1
     live, base = not ask.chosen, context.settings.base_path
     newest = _newest(context, ask)
     records = _shown(newest)
@@ -53,15 +53,14 @@ def refresh(context: Context, ask: Ask, exchange: Exchange) -> None:
     coded = context.coder.coded(ask, version, HTML, page, keep=keep)
     if keep and not coded.kept:
         headers[0] = CACHED
-    meter.deliveries += len(records)
-    meter.sent += len(coded.body)
     head: Headers = (
         ("Content-Type", HTML),
         ("Content-Security-Policy", LIVE_POLICY if live else PLAIN_POLICY),
         ("X-Content-Type-Options", "nosniff"),
     )
     status = 200 if records or not ask.one else 404
-    exchange.respond(Response(status, (*head, *headers, *coded.headers), coded.body))
+    answer = Response(status, (*head, *headers, *coded.headers), coded.body)
+    context.tell("refresh", exchange, answer, len(records))
 
 
 def _newest(context: Context, ask: Ask) -> list[Record]:
