@@ -18,7 +18,7 @@ from websockets.exceptions import WebSocketException
 
 from ..lab.files import words
 from .bench_clients import ANSWER_SECONDS, CLIENTS, Asked, Tally, conversation, now
-from .say import DONE, FAILED, INTERRUPTED, say
+from .say import DONE, FAILED, say
 
 __all__ = ["Wanted", "bench_ways"]
 
@@ -85,7 +85,7 @@ def bench_ways(wanted: Wanted) -> int:
     try:
         board = asyncio.run(_measure(wanted))
     except KeyboardInterrupt:
-        return INTERRUPTED
+        return FAILED  # what was asked for is not done
     except (OSError, TimeoutError, httpx.HTTPError, WebSocketException, ExceptionGroup) as error:
         say(f"the measurement failed: {_plain(error)}")
         return FAILED
