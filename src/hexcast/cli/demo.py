@@ -44,8 +44,11 @@ def demo(settings: Settings) -> int:
         _announce(server)
 
     code = run_server(settings, ready, _publish)
-    if again and code == 0:
+    stops = {signal.SIGTERM, signal.SIGINT}
+    if again and code == 0 and not signal.sigpending() & stops:
         sys.stderr.flush()
+        # The server has blocked them to end in peace; what follows would never hear of them.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, stops)
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
     return code
 
