@@ -34,6 +34,7 @@ ORDER = [
     "publishing",
     "ways",
     "pages",
+    "lab",
     "metrics",
     "app",
     "server",

@@ -15,6 +15,7 @@ from .http.exchange import Body, Exchange, Plan, Response
 from .http.negotiate import prefers_html
 from .http.problems import problem_response, refusal
 from .http.request import Request
+from .lab import Lab
 from .metrics import MetricsPage
 from .problem import Problem
 from .topics import Selector, is_pattern
@@ -52,11 +53,21 @@ _MAX_LISTED = 10_000
 
 
 class App:
-    """Plans requests for one server; `site` has what is beside its own addresses."""
+    """Plans requests for one server.
 
-    def __init__(self, context: Context, access: Access, site: Site | None = None) -> None:
+    `site` has what is beside its own addresses; there is a lab where one is given.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        access: Access,
+        site: Site | None = None,
+        lab: Lab | None = None,
+    ) -> None:
         self._context = context
         self._site = site
+        self._lab = lab
         self._access = access
         self._base = context.settings.base_path
         self._metrics = MetricsPage(context.feeds, context.meters)
@@ -96,6 +107,8 @@ class App:
             plan = self._topic(request, path[len("/topics/") :])
         elif path == "/topics":
             plan = self._topics(request)
+        elif self._lab is not None and (path == "/lab" or path.startswith("/lab/")):
+            plan = self._lab.plan(request, path[len("/lab") :])
         else:
             plan = self._beside(request, path)
         return plan
@@ -150,7 +163,10 @@ class App:
             return _plan_way(ask, partial(single_record, context, ask, id))
         if ask.way == "websocket":
             self._access.check_origin(request)
-        return _plan_way(ask, _WAYS[ask.way](context, ask))
+        plan = _plan_way(ask, _WAYS[ask.way](context, ask))
+        if self._lab is not None and "client" in request.query:
+            return self._lab.metered(request.first("client"), plan)
+        return plan
 
     def _listing(self, request: Request) -> Response:
         listed = [

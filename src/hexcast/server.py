@@ -24,6 +24,8 @@ from .http.service import Service
 from .http.tls import Tls, dev_certificate
 from .http.tls_transport import TlsTransport
 from .hub import Hub
+from .lab import Lab
+from .lab.pushing import Address
 from .log.base import Log
 from .log.memory import MemoryLog
 from .meters import Meters
@@ -85,7 +87,8 @@ class Server:
             frozenset(o.lower().rstrip("/") for o in settings.allow_origin),
             any_host=not is_loopback(settings.host) and not settings.allow_host,
         )
-        app = App(self.context, access, _site(self.context))
+        self.lab = Lab(self.context, access, loop.call_later)
+        app = App(self.context, access, _site(self.context), self.lab)
         self.tls = _tls(settings)
         self.service = Service(app.plan, meters, loop.time, time.time, secure=self.tls is not None)
         self._loop = loop
@@ -115,6 +118,9 @@ class Server:
             self._listeners.append(
                 await self._loop.create_server(self._connection, sock=listener, backlog=BACKLOG)
             )
+        host = "127.0.0.1" if self.settings.host in ("0.0.0.0", "::", "") else self.settings.host
+        secure = self.tls is not None
+        self.lab.address = Address(host, self.port, secure, self.settings.base_path)
         self._turn()
 
     def _connection(self) -> asyncio.Protocol:
@@ -136,6 +142,7 @@ class Server:
         deadline = self._loop.time() + max(0.0, self.settings.drain - DRAIN_MARGIN)
         service = self.service
         self.context.draining = service.draining = True
+        await self.lab.stop()
         for listener in self._listeners:
             listener.close()
         empty = asyncio.Event()

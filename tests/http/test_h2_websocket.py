@@ -125,3 +125,14 @@ async def test_refusals(server: Server) -> None:
         other = await Tunnel.open(client, path(unique()), protocol="connect-udp")
         assert client.streams[other.stream].head[":status"] == "501"
         assert (await client.ask("GET", "/healthz")).status == 200
+
+
+async def test_a_close_that_is_never_answered_ends_the_stream(server: Server) -> None:
+    """The stream alone is cut, and once: the request's side of it is still open."""
+    async with await H2Client.open(server) as client:
+        tunnel = await Tunnel.open(client, path(unique()))
+        await tunnel.send(TEXT, b"not taken here")
+        frame = await tunnel.frame()
+        assert (frame.opcode, frame.payload[:2]) == (CLOSE, (1003).to_bytes(2, "big"))
+        await client.until(lambda: client.streams[tunnel.stream].over, "the stream's end")
+        assert (await client.ask("GET", "/healthz")).status == 200

@@ -1,4 +1,4 @@
-"""The command line: `hexcast serve`, `pub`, `sub` and `demo`."""
+"""The command line: `hexcast serve`, `pub`, `sub`, `demo` and `bench`."""
 
 from __future__ import annotations
 

@@ -198,3 +198,31 @@ def sub(
 
     trust = Trust(ca, insecure)
     raise typer.Exit(sub(url, topics, way.value, since=since, last=last, json=json, trust=trust))
+
+
+bench = typer.Typer(help="Measure.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(bench, name="bench")
+
+
+@bench.callback()
+def _bench() -> None:
+    """Measure this machine's Hexcast."""
+
+
+@bench.command()
+def ways(
+    seconds: Annotated[float, typer.Option(min=6, max=600, help="How long, in all.")] = 21.0,
+    rate: Annotated[float, typer.Option(min=0.2, max=200, help="Changes a second.")] = 5.0,
+    size: Annotated[int, typer.Option(min=200, max=262_144, help="Bytes of the value.")] = 12_288,
+    every: Annotated[
+        float, typer.Option(min=1, max=30, help="Seconds between polls, and refreshes.")
+    ] = 2.0,
+) -> None:
+    """The six ways side by side: what /lab shows, as a table.
+
+    Starts a server of its own and a client for each way; sends a third of the time the page, the
+    whole value, and only the change.
+    """
+    from .bench import Wanted, bench_ways
+
+    raise typer.Exit(bench_ways(Wanted(seconds, rate, size, every)))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -29,7 +31,26 @@ def demo(settings: Settings) -> int:
     except ModuleNotFoundError:
         say("psutil is missing; install hexcast[demo]")
         return FAILED
-    return run_server(settings, _announce, _publish)
+    again = False
+
+    def restart() -> None:
+        nonlocal again
+        again = True
+        signal.raise_signal(signal.SIGTERM)  # a stop like any other, after which it begins again
+
+    def ready(server: Server) -> None:
+        if settings.port:  # else it would come back elsewhere
+            server.lab.restart = restart
+        _announce(server)
+
+    code = run_server(settings, ready, _publish)
+    stops = {signal.SIGTERM, signal.SIGINT}
+    if again and code == 0 and not signal.sigpending() & stops:
+        sys.stderr.flush()
+        # The server has blocked them to end in peace; what follows would never hear of them.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, stops)
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+    return code
 
 
 def _announce(server: Server) -> None:
@@ -42,6 +63,7 @@ def _announce(server: Server) -> None:
         f"  In a browser:        {topics}/{PREFIX}/cpu",
         f"  all of them:         {topics}/{PREFIX}/*",
         f"  what is live:        {topics}",
+        f"  the six ways:        {server.url}/lab",
         f"  Server-Sent Events:  {curl} -N '{topics}/{PREFIX}/cpu?way=sse'",
         f"  server push:         nghttp -nv '{topics}/{PREFIX}/cpu?way=push'",
         f"  a value:             {curl} {topics}/{PREFIX}/memory",

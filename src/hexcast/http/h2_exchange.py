@@ -315,6 +315,7 @@ class H2Exchange(Exchange):
     def abort(self) -> None:
         if self.open:
             owner = self.owner
+            self.complete = True  # the reset ends what the client sends as well
             self.output.reset(ErrorCodes.INTERNAL_ERROR)
             if owner is not None:
                 owner.gone()

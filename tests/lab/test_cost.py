@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from collections import deque
+
+from hexcast.lab.cost import call_cost, footprint
+
+
+class Subscriber:
+    """Named like one of those that belong to one client."""
+
+    __slots__ = ("member",)
+
+    def __init__(self, member: object = None) -> None:
+        self.member = member
+
+
+class Shared:
+    """Named like nothing that belongs to a client."""
+
+    def __init__(self) -> None:
+        self.much = [0] * 100_000
+
+
+def test_a_system_call_costs_something_and_not_much() -> None:
+    cost = call_cost()
+    assert 1e-7 < cost.send < 1e-3 and 1e-7 < cost.receive < 1e-3
+    assert call_cost() is cost, "it is measured once"
+
+
+def test_what_is_shared_is_nobody_s() -> None:
+    shared = Shared()
+    alone = footprint(Subscriber())
+    assert 0 < alone < 2000
+    assert footprint(Subscriber(shared)) < alone + 500
+    queue = deque(range(1000))
+    assert footprint(Subscriber(queue)) > alone + 8000
+    both = Subscriber(queue), Subscriber(queue)
+    assert footprint(*both) < footprint(both[0]) + alone + 500, "counted twice"
+    assert footprint(None, shared) == 0
