@@ -255,7 +255,7 @@ class App:
                 self._live(),
                 {way: meter.clients for way, meter in self._context.meters.ways.items()},
                 self._base,
-                "",
+                f"{self._base}/lab" if self._lab is not None else "",
             ),
         )
 

@@ -116,10 +116,10 @@ def test_a_closed_pipe_ends_it_quietly(server: Hexcast, topic: str, json_option:
 
 
 def test_a_refusal_is_told_in_one_line(server: Hexcast, topic: str) -> None:
-    done = hexcast("sub", topic, "--since", "not a cursor", "--url", server.url)
+    done = hexcast("sub", *(f"{topic}/{n}" for n in range(257)), "--url", server.url)
     assert done.code == 1
     assert done.out == ""
-    assert done.err.startswith("hexcast: Bad Request: since")
+    assert done.err.startswith("hexcast: Request-URI Too Long: ")
     assert done.err.count("\n") == 1
 
 

@@ -70,14 +70,18 @@ async def test_a_topics_page_and_its_events_come_over_h2(secure: SecureServer) -
         await until(page, "first value")
         protocol = "performance.getEntriesByType('navigation')[0].nextHopProtocol"
         assert await page.evaluate(protocol) == "h2"
-        await until(page, "Live.")
+        await until(page, "Live, over WebSocket.")
+        assert network.sockets == [200]  # over HTTP/1.1 it would be 101
+        await page.select_option("#way", "sse")
+        await until(page, "Live, over Server-Sent Events.")
         await put(secure, topic, "second value")
         await until(page, "second value")
         events = [url for url in network.protocols if "way=sse" in url]
         assert len(events) == 1
         assert {p for url, p in network.protocols.items() if topic in url} == {"h2"}
-        scripts = [url for url in network.protocols if "/assets/topic-" in url]
-        assert len(scripts) == 1, "told of ahead and asked for by the page: fetched once"
+        for name in ("/assets/topic-", "/hexcast-"):
+            scripts = [url for url in network.protocols if name in url]
+            assert len(scripts) == 1, "told of ahead and asked for by the page: fetched once"
         assert network.hints == ["103"]
         assert len(network.connections) == 1
         assert await connections(secure) == 1

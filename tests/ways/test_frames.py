@@ -141,9 +141,12 @@ def test_what_breaks_the_protocol_does_so_with_the_librarys_code(
     sent: list[bytes], cuts: list[int]
 ) -> None:
     data = b"".join(sent)
-    wanted = by_the_library(data)
-    assert received([data]) == wanted
-    assert received(split(data, cuts)) == wanted
+    events, code = by_the_library(data)
+    # A frame that is too large and begins a message inside another breaks two rules.
+    codes = {code} if code not in (1002, 1009) else {1002, 1009}
+    for pieces in ([data], split(data, cuts)):
+        got, with_code = received(pieces)
+        assert got == events and with_code in codes
 
 
 @given(st.lists(st.binary(max_size=40), max_size=6))

@@ -48,6 +48,7 @@ function remember(record, text) {
 
 function show(record) {
   const text = words(record), pre = place(record.topic);
+  if (pre.dataset.id === record.id) return;
   pre.dataset.id = record.id;
   pre.textContent = text;
   if (history) remember(record, text);
@@ -68,8 +69,10 @@ function follow(chosen) {
   live?.close();
   const url = new URL(location.href);
   for (const name of ["way", "since", "format", "last"]) url.searchParams.delete(name);
+  // A state's changes are applied to its value, which comes first; all else goes on from the page.
+  const whole = main.dataset.kind === "state" ? { delta: true } : { delta: false, since: cursor };
   const mine = live = new Hexcast(url, {
-    exact: true, since: cursor, ...chosen && { ways: [chosen], every: 2000 },
+    exact: true, ...whole, ...chosen && { ways: [chosen], every: 2000 },
   });
   mine.addEventListener("record", ({ detail }) => {
     if (mine === live) show(detail);

@@ -55,6 +55,7 @@ def topic_page(names: Sequence[str], records: Sequence[Record], shown: Shown) ->
             f'<script type="module" src="{shown.base}{page_script.PATH}"></script>\n'
         )
     one = len(names) == 1 and "*" not in names[0]
+    kind = ("stream" if records[0].op == "post" else "state") if one and records else ""
     if one:
         record = records[0] if records else None
         id = record.id if record else ""
@@ -71,7 +72,8 @@ def topic_page(names: Sequence[str], records: Sequence[Record], shown: Shown) ->
         ]
     body = (
         f'<nav><a href="{shown.base}/topics">All topics</a></nav>\n'
-        f'<main data-cursor="{shown.cursor}">\n<h1>{escape(", ".join(names))}</h1>\n'
+        f'<main data-cursor="{shown.cursor}" data-kind="{kind}">\n'
+        f"<h1>{escape(', '.join(names))}</h1>\n"
         f"{''.join(parts)}</main>\n{_bar(shown, bool(records))}"
     )
     if one:
@@ -138,8 +140,8 @@ def _samples(server: str, topic: str, records: Sequence[Record]) -> str:
                 "JavaScript",
                 f'import {{ Hexcast }} from "{server}/hexcast.js";\n'
                 f'const live = new Hexcast("{url}");\n'
-                "for await (const record of live) console.log(record.data);\n"
-                f'await live.{call}({_quoted(topic)}, "hello");',
+                f'await live.{call}({_quoted(topic)}, "hello");\n'
+                "for await (const record of live) console.log(record.data);",
             ),
             (
                 "Python",
