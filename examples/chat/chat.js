@@ -1,5 +1,7 @@
 /** The room in a browser with JavaScript: follows it over the way that is chosen, and speaks. */
 
+import { Socket } from "./socket.js";
+
 const { hexcast, cursor } = document.body.dataset;
 const { Hexcast } = await import(new URL("/hexcast.js", hexcast));
 const [list, frame, way, state, fault] =
@@ -34,6 +36,15 @@ async function follow(chosen) {
   if (refresh) {
     frame.src = "messages";
     state.textContent = "a frame that refreshes itself";
+  }
+  if (chosen === "websocket") {
+    const url = new URL("/topics", hexcast.replace(/^http/, "ws"));
+    const mine = live = new Socket(url, "chat/lobby", {
+      since,
+      show: (record) => mine === live && show(record),
+      tell: (said) => { state.textContent = said; },
+    });
+    return;
   }
   // For page refresh it only speaks; what was said meanwhile comes when another way is chosen.
   const mine = live = new Hexcast(new URL("/topics", hexcast), {

@@ -156,7 +156,7 @@ def app(url: str) -> web.Application:
     made.router.add_get("/", page)
     made.router.add_get("/messages", messages)
     made.router.add_post("/say", say)
-    made.router.add_get("/{file:chat\\.(?:js|css)}", file)
+    made.router.add_get("/{file:(?:chat|socket)\\.(?:js|css)}", file)
     return made
 
 

@@ -51,6 +51,8 @@ async def test_a_room_over_every_way(browser: Browser) -> None:
             page_of(browser) as anna,
             page_of(browser, java_script_enabled=False) as bert,
         ):
+            posts: list[str] = []
+            anna.on("request", lambda r: posts.append(r.url) if r.method == "POST" else None)
             await anna.goto(chat.url)
             said = ["Anna <i>hello</i>", "Bert no script", "Anna {{name}} & done"]
             await say(anna, "Anna", "<i>hello</i>")
@@ -59,6 +61,7 @@ async def test_a_room_over_every_way(browser: Browser) -> None:
             await say(bert, "Bert", "no script")
             await until(anna, f"{HEARD}.length === 2")
             await say(anna, "Anna", "{{name}} & done")
+            assert posts == [], "over a WebSocket it goes back the same way"
             for way in ("sse", "long-poll", "poll", "refresh", "websocket"):
                 await anna.select_option("#way", way)
                 await say(anna, "Anna", way)
@@ -70,6 +73,7 @@ async def test_a_room_over_every_way(browser: Browser) -> None:
                 else:
                     await until(anna, f"{HEARD}.length === {len(said)}")
             assert await anna.evaluate(HEARD) == said
+            assert posts == [f"{server.url}/topics/chat/lobby"] * 4
             await bert.goto(chat.url)
             await bert.frame_locator("#frame").get_by_text("Anna websocket").wait_for()
             lines = await bert.frame_locator("#frame").locator("li").all_inner_texts()

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from browsers import chromium, page_of, told, until
-from harness import Server, deadline, get, path, publish, put, unique
+from harness import Server, ask, deadline, get, path, publish, put, unique
 from playwright.async_api import Page
 
 pytestmark = pytest.mark.browser
@@ -61,6 +61,58 @@ async def test_the_page_stays_current_without_a_reload(server: Server) -> None:
         await until(page, "opening words")
         await publish(server, stream, "next words")
         await until(page, "next words")
+
+
+async def test_the_ways_of_a_topics_page(server: Server) -> None:
+    """Each is taken up where the one before was left; after an end the page begins again."""
+    topic = unique("ways")
+    await put(server, topic, "0")
+    async with chromium() as browser, page_of(browser) as page:
+        await page.goto(f"{server.url}{path(topic)}")
+        ways = {
+            "sse": "Server-Sent Events", "long-poll": "long polling", "poll": "polling",
+            "websocket": "WebSocket",
+        }  # fmt: skip
+        for n, (way, title) in enumerate(ways.items(), 1):
+            await page.select_option("#way", way)
+            await until(page, f"Live, over {title}.")
+            await put(server, topic, f"value {n}")
+            await page.locator("#value", has_text=f"value {n}").wait_for()
+        texts = await page.locator("#history li").all_inner_texts()
+        assert [text.split(" put ")[1] for text in texts] == [
+            "value 4", "value 3", "value 2", "value 1", "0",
+        ]  # fmt: skip
+        await ask(server, "PUT", f"{path(topic)}?end=1", {}, "last")
+        await until(page, "Ended. A later record begins it again.")
+        await put(server, topic, "again")
+        await page.locator("#value", has_text="again").wait_for(timeout=20_000)
+        await page.select_option("#way", "refresh")
+        await until(page, "Refreshes every 5 s.")
+        assert "again" in await page.inner_text("#value")
+
+
+async def test_octets_look_the_same_before_and_after_a_change(server: Server) -> None:
+    topic = unique("octets")
+    await put(server, topic, b"\xff\x00", fields={"Content-Type": "application/octet-stream"})
+    async with chromium() as browser, page_of(browser) as page:
+        await page.goto(f"{server.url}{path(topic)}")
+        await until(page, "Live, over WebSocket.")
+        assert await page.inner_text("#value") == "2 bytes"
+        await put(server, topic, b"\xff\x00\x01\x02", fields={"Content-Type": "x/y"})
+        await page.locator("#value", has_text="4 bytes").wait_for()
+
+
+async def test_the_list_of_topics_leads_to_each_and_tells_who_follows_it(server: Server) -> None:
+    topic = unique("listed")
+    await put(server, topic, "here")
+    async with chromium() as browser, page_of(browser) as page, page_of(browser) as front:
+        await page.goto(f"{server.url}{path(topic)}")
+        await until(page, "Live, over WebSocket.")
+        await front.goto(server.url)
+        row = front.get_by_role("row", name=topic)
+        assert "1 websocket" in await row.inner_text()
+        await row.get_by_role("link").click()
+        await until(front, "here")
 
 
 async def test_the_page_comes_alive_with_the_first_publish(server: Server) -> None:
