@@ -252,3 +252,12 @@ def test_an_expectation_that_cannot_be_met() -> None:
     reader = MessageReader(plan, found.append)
     reader.feed(b"POST / HTTP/1.1\r\nHost: a\r\nExpect: wonders\r\nContent-Length: 0\r\n\r\n")
     assert reader.fault is None and found[0].plan.body is Body.NONE
+
+
+def test_a_large_body_is_not_taken_for_the_next_requests_line() -> None:
+    """What was read at once may have the end of one and a few bytes of the other."""
+    head = b"PUT /a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 60000\r\n\r\n"
+    sent = head + b"x" * 60_000 + b"GET /b HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    for cut in range(len(head) + 60_000, len(sent)):
+        told = read(sent, [len(head), len(head) + 30_000, cut])
+        assert not told.fault and [path for _, path, *_ in told.messages] == ["/a", "/b"]

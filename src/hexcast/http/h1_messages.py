@@ -73,6 +73,7 @@ class MessageReader:
         self._fields_size = 0
         self._unread = 0  # bytes fed for the head under way, after those it began in
         self._began = False  # in the bytes being fed
+        self._body_fed = 0  # of the bytes being fed, those of bodies
         self._line_over = False  # the request line under way is complete
         self._framing = 0  # bytes fed for the body under way that were not its data
 
@@ -84,6 +85,7 @@ class MessageReader:
     def feed(self, data: bytes) -> None:
         """Read more. Nothing must be fed after a fault, or a request for another protocol."""
         self._began = False
+        self._body_fed = 0
         in_body = None if self.idle or self.in_head else self._message
         before = in_body.size if in_body is not None else 0
         try:
@@ -97,10 +99,13 @@ class MessageReader:
                 self.fault = self._malformed(data, error)
         else:
             # The parser gathers a line that does not end. Where a head began inside of `data` is
-            # not known: its whole lines were counted by the callbacks, what is left is here.
+            # not known: its whole lines were counted by the callbacks, bodies came before it, what
+            # is left is here.
             line = data.rfind(self._url[-64:]) if self._began else 0
             self._line_over = self._line_over or data.find(b"\n", line) >= 0
-            started = self._unread if not self._began else -data.rfind(b"\n") - 1
+            started = self._unread
+            if self._began:
+                started = -max(data.rfind(b"\n") + 1, self._body_fed)
             self._unread = started + len(data)
             if self.in_head and self._unread > MAX_HEADERS + (0 if self._began else MAX_LINE):
                 self.fault = _too_long(line=not self._line_over)
@@ -182,6 +187,7 @@ class MessageReader:
         message = self._message
         assert message is not None
         message.size += len(data)
+        self._body_fed += len(data)
         plan = message.plan
         if plan.body is Body.NONE:
             if message.size > MAX_UNWANTED:
