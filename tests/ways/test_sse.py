@@ -192,6 +192,17 @@ def test_a_heartbeat_and_the_moving_place(world: World) -> None:
     assert EventSource(sent.body).last_id == f"{EPOCH}-1"
 
 
+def test_a_heartbeat_repeats_no_place(world: World) -> None:
+    post(world.hub, "a", b"1")
+    post(world.hub, "other")
+    for target in ("/topics/a", f"/topics/a,b?since={EPOCH}-1", f"/topics/*?since={EPOCH}-1"):
+        sent = stream(world, target)
+        before = len(sent.body)
+        assert sent.owner is not None
+        sent.owner.timeout()
+        assert EventSource(sent.body[before:]).comments == 1, target
+
+
 def test_a_client_that_does_not_read_is_sent_no_heartbeat(world: World) -> None:
     sent = stream(world, "/topics/a")
     owner, before = sent.owner, len(sent.body)
