@@ -135,9 +135,9 @@ def test_a_full_server_takes_no_more_but_deletes_and_what_is_smaller() -> None:
         tell(hub, Draft(f"s/{n}", "put", b"x" * 100, "text/plain"))
     problem = refused(tell(hub, Draft("new", "post", b"1", "text/plain")))
     assert problem.status == 503 and problem.retry_after
-    larger = refused(tell(hub, Draft("s/3", "put", b"x" * 101, "text/plain")))
+    larger = refused(tell(hub, Draft("s/2", "put", b"x" * 101, "text/plain")))
     assert larger.status == 503
-    put(hub, "s/3", b"y" * 100), put(hub, "s/3", b"y")
+    put(hub, "s/2", b"y" * 100), put(hub, "s/2", b"y")
     delete(hub, "s/0"), delete(hub, "s/1")
     hub.sweep()
     post(hub, "new")
