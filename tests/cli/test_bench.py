@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from hexcast.cli.bench_clients import Tally
 
 from .programs import Hexcast
@@ -14,6 +16,7 @@ def milliseconds(text: str) -> float:
     return float(number) * (1000 if unit == "s" else 1)
 
 
+@pytest.mark.long
 def test_the_ways_are_measured_side_by_side() -> None:
     with Hexcast(
         "bench", "ways", "--seconds", "7", "--rate", "20", "--size", "12000", "--every", "1"

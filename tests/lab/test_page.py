@@ -118,6 +118,7 @@ async def _cut(browser: Browser, url: str) -> None:
         assert tab.faults == []
 
 
+@pytest.mark.long
 async def test_slow_readers_get_the_newest_in_the_end(browser: Browser, server: Server) -> None:
     query = "?scene=off&rate=30&size=20000&every=1"
     async with lab(browser, server.url, query) as tab:
@@ -161,6 +162,7 @@ async def test_a_buffering_proxy_blocks_some_ways_and_not_others(
         assert tab.faults == []
 
 
+@pytest.mark.long
 async def test_two_tabs_and_one_that_is_hidden(browser: Browser, server: Server) -> None:
     """A browser allows a host six connections over HTTP/1.1; a tab holds two, hidden ones none."""
     hide = """(hidden) => {
@@ -220,6 +222,7 @@ async def test_one_s_own_topic(browser: Browser, server: Server) -> None:
         assert tab.errors == []
 
 
+@pytest.mark.long
 async def test_anybody_can_use_it(browser: Browser, server: Server) -> None:
     """Nothing wider than the screen, no violation of WCAG 2.2 that axe-core knows."""
     async with lab(browser, server.url, FAST, reduced_motion="reduce") as tab:

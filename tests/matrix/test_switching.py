@@ -10,6 +10,7 @@ from collections import Counter
 from functools import partial
 from urllib.parse import quote
 
+import pytest
 from harness import Server, get, seeded, unique
 from wire import seq
 
@@ -142,10 +143,11 @@ class Run:
         )
 
 
-async def test_switching() -> None:
+@pytest.mark.parametrize("cuts", [2500, pytest.param(20_000, marks=pytest.mark.long)])
+async def test_switching(cuts: int) -> None:
     chance = seeded("switching")
     with Server() as server:
-        run = Run(server, chance, clients=54, cuts=5000, pause=0.05, size=400)
+        run = Run(server, chance, clients=54, cuts=cuts, pause=0.05, size=400, longest=cuts / 100)
         await run.go()
         run.report()
         await run.nothing_more()
@@ -158,15 +160,15 @@ async def test_switching() -> None:
                 assert client.seen[topic][-1] == (last, run.ids[topic][last]), client.fault(topic)
                 for number, record_id in client.seen[topic]:
                     assert run.ids[topic][number] == record_id
-        # 9,000 where the machine is free; on one that is not, time ends the run first.
-        assert sum(client.cuts for client in run.clients) >= 2000
+        # On a machine that is not free, time ends the run first.
+        assert sum(client.cuts for client in run.clients) >= cuts / 2
         assert all(len(ids) > 50 for ids in run.ids.values())
         ways = sum((client.visits for client in run.clients), Counter())
-        assert all(ways[way] > 100 for way in WAYS), ways
+        assert all(ways[way] > cuts / 50 for way in WAYS), ways
         codings = sum((client.codings for client in run.clients), Counter())
         assert all(codings[coding] > 20 for coding in ("gzip", "zstd", "deflate", "")), codings
         versions = sum((client.versions for client in run.clients), Counter())
-        assert all(versions[version] > 500 for version in ("1.1", "2")), versions
+        assert all(versions[version] > cuts / 10 for version in ("1.1", "2")), versions
 
 
 async def test_switching_with_tiny_holds() -> None:

@@ -4,7 +4,7 @@ import { Hexcast } from "../HEXCAST";
 
 const HISTORY = 20; // lines
 const SNIPPET = 200; // characters of a line
-const AGAIN = 1e4; // ms until a topic that has ended is looked at again
+const AGAIN = 5e3; // ms until a topic that has ended is looked at again
 const TITLES = {
   websocket: "WebSocket", sse: "Server-Sent Events", "long-poll": "long polling", poll: "polling",
 };
