@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from types import FrameType
 from typing import Any
 
 import jsonpatch
@@ -477,3 +479,28 @@ def test_a_parsed_patch_may_be_applied_again_and_again() -> None:
     )
     for _ in range(2):
         assert dump(apply_json_patch({}, operations)) == b'{"a":{"n":[1]}}'
+
+
+def test_a_large_value_that_is_copied_often_is_weighed_once() -> None:
+    value = parse(b'{"a":[' + b",".join([b"1"] * 20_000) + b"]}")
+    patch = [{"op": "copy", "from": "/a", "path": "/b"}] * 20
+    operations = parse_json_patch(json.dumps(patch).encode())
+    calls = 0
+
+    def count(frame: FrameType, event: str, _: object) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    sys.setprofile(count)
+    try:
+        apply_json_patch(value, operations)
+    finally:
+        sys.setprofile(None)
+    assert 20_000 < calls < 100_000
+
+
+def test_what_is_deep_is_not_copied() -> None:
+    deep = [{"op": "add", "path": "/b" * n, "value": {}} for n in range(1, 900)]
+    patch = [*deep, {"op": "copy", "from": "/b", "path": "/c"}]
+    with pytest.raises(TooDeep):
+        apply_json_patch({}, parse_json_patch(json.dumps(patch).encode()))

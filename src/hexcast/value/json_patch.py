@@ -13,10 +13,11 @@ make a gigabyte. The tests use it as an oracle.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, cast
 
-from .errors import FailedTest, MalformedPatch, MissingPath, TooLarge, TooManyOperations
+from .errors import FailedTest, MalformedPatch, MissingPath, TooDeep, TooLarge, TooManyOperations
 from .json_text import LIMITS, Json, Limits, Number, check, parse
 from .pointer import Nothing, Pointer, child, index
 
@@ -124,6 +125,8 @@ class _Draft:
         self._own: set[int] = set()
         self._limits = limits
         self._copied = 0
+        # What was weighed and has been shared since, by identity: held, so that none is reused.
+        self._weighed: dict[int, tuple[Json, int]] = {}
 
     def do(self, operation: Operation) -> None:
         path = operation.path.tokens
@@ -218,23 +221,37 @@ class _Draft:
         A copy that is copied again doubles; so what is copied is counted, roughly in bytes of
         JSON, and the count ends the patch before it ends the memory.
         """
-        pending = [value]
-        while pending:
-            part = pending.pop()
-            if isinstance(part, (dict, list)):
-                self._own.discard(id(part))
-                self._copied += 1 + len(part)
-                if isinstance(part, dict):
-                    self._copied += sum(map(len, part))
-                    pending += part.values()
-                else:
-                    pending += part
-            elif isinstance(part, str):
-                self._copied += len(part)
-            elif isinstance(part, Number):
-                self._copied += len(bytes(part))
-            if self._copied > self._limits.bytes:
-                raise TooLarge(self._limits.bytes)
+        self._copied += self._weigh(value)
+        if self._copied > self._limits.bytes:
+            raise TooLarge(self._limits.bytes)
+
+    def _weigh(self, value: Json, depth: int = 0) -> int:
+        """Roughly the bytes of a value; what is in it is the draft's own no more.
+
+        Recurses no deeper than a value may be, and raises `TooDeep` there. What was weighed is not
+        weighed again: until it is claimed, and so is another one, it does not change.
+        """
+        if isinstance(value, str):
+            return len(value)
+        if isinstance(value, Number):
+            return len(bytes(value))
+        if not isinstance(value, (dict, list)):
+            return 0
+        known = self._weighed.get(id(value))
+        if known is not None and id(value) not in self._own:
+            return known[1]
+        if depth > self._limits.depth:
+            raise TooDeep(self._limits.depth)
+        self._own.discard(id(value))
+        weight = 1 + len(value)
+        if isinstance(value, dict):
+            weight += sum(map(len, value))
+            parts: Iterable[Json] = value.values()
+        else:
+            parts = value
+        weight += sum(self._weigh(part, depth + 1) for part in parts)
+        self._weighed[id(value)] = value, weight
+        return weight
 
 
 def _equal(found: Json, wanted: Json) -> bool:
