@@ -18,7 +18,7 @@ from hexcast.media import (
     base_type,
     check_type,
     is_json,
-    json_fault,
+    parses,
     quote,
     settle_type,
     utf8,
@@ -51,17 +51,18 @@ near_json = st.text('{}[]",:\\ntfrue0123456789.-+eE \n\ra\x00\x1f', max_size=12)
 
 @given(st.binary(max_size=20) | near_json)
 def test_json_is_what_the_standard_library_says(data: bytes) -> None:
-    assert (not json_fault(data)) == oracle(data)
+    assert parses(data) == oracle(data)
 
 
 @pytest.mark.parametrize("data", [b"\xef\xbb\xbf1", b'"\xff"', b'"a\nb"', b"NaN", b"01", b"1 2", b"",
                                   b'{"a":1,}', b"'a'", b'"\xed\xa0\x80"', b"Infinity"])  # fmt: skip
 def test_what_is_not_json(data: bytes) -> None:
-    assert json_fault(data)
+    assert not parses(data)
 
 
 def test_json_without_end_of_nesting() -> None:
-    assert json_fault(b"[" * 1_000_000) and json_fault(b"[" * 1_000_000 + b"]" * 1_000_000)
+    assert not parses(b"[" * 1_000_000)
+    assert not parses(b"[" * 1_000_000 + b"]" * 1_000_000)
 
 
 @given(values, st.sampled_from([None, 1, "\t"]))

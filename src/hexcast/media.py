@@ -7,6 +7,8 @@ import re
 
 import msgspec
 
+from .value import LimitExceeded, Limits, Malformed, parse
+
 __all__ = [
     "FORMS",
     "JSON",
@@ -16,7 +18,7 @@ __all__ = [
     "base_type",
     "check_type",
     "is_json",
-    "json_fault",
+    "parses",
     "quote",
     "settle_type",
     "utf8",
@@ -60,16 +62,23 @@ def check_type(type: str) -> str:
     return type
 
 
-def json_fault(data: bytes) -> str:
-    """Where `data` stops being JSON, or empty if all of it is."""
+def parses(data: bytes) -> bool:
+    """Whether all of `data` is JSON."""
     try:
         data.decode()
         _check(data)
-    except RecursionError:
-        return "it is nested too deep"
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
+
+
+def _why(data: bytes) -> str:
+    """Why `data` is not JSON, and where."""
+    try:
+        parse(data, Limits(bytes=len(data)))
+    except (Malformed, LimitExceeded) as error:
         return str(error)
-    return ""
+    return "not JSON"
 
 
 def settle_type(type: str, data: bytes) -> str:
@@ -78,14 +87,12 @@ def settle_type(type: str, data: bytes) -> str:
     Raises ValueError where the type is malformed, or says JSON of what is not.
     """
     if not type or base_type(type) in FORMS:
-        if not json_fault(data):
+        if parses(data):
             return JSON
         return TEXT if utf8(data) is not None else OCTETS
     check_type(type)
-    if is_json(type):
-        fault = json_fault(data)
-        if fault:
-            raise ValueError(f"the body is not JSON: {fault}")
+    if is_json(type) and not parses(data):
+        raise ValueError(f"the body is {_why(data)}")
     return type
 
 

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 
-from ..media import JSON, OCTETS, TEXT, as_json, is_json, json_fault, utf8
+from ..media import JSON, OCTETS, TEXT, as_json, is_json, parses, utf8
 from ..topics import check_pattern, check_topic
 
 __all__ = ["Message", "Verb", "base_url", "encode_line", "payload", "topic_path", "topics_path"]
@@ -138,7 +138,7 @@ def encode_line(message: Message, key: str) -> bytes:
 def _in_line(data: bytes, type: str) -> Any:
     """Payload bytes as the member `data`: JSON and text as they are, all else as base64."""
     if is_json(type):
-        if not _NOT_ITSELF.match(data) and not json_fault(data):
+        if not _NOT_ITSELF.match(data) and parses(data):
             return msgspec.Raw(as_json(data, type))
     elif type != OCTETS:
         text = utf8(data)

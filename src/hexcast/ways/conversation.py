@@ -46,7 +46,7 @@ class _Said(msgspec.Struct):
     ping: msgspec.Raw = _NO_REF
     since: str = ""
     last: int = 0
-    delta: bool = False
+    delta: bool | int = False
     rate: float = 0.0
     data: msgspec.Raw = _NO_REF
     op: str = "post"
@@ -194,12 +194,12 @@ class Conversation:
         for name in added.text:
             self._starts[name] = (*self._starts.get(name, ())[1 - MAX_GIVEN :], _given(start))
         rate = min(max(said.rate, MIN_RATE), MAX_RATE) if said.rate > 0 else 0.0
-        asked = _Asked(said.delta, rate, 0 if start.holds else start.cursor)
+        asked = _Asked(bool(said.delta), rate, 0 if start.holds else start.cursor)
         for name in added.text:
             self._asked.pop(name, None)
             if any(asked):
                 self._asked[name] = asked
-        terms = Terms(added if said.delta else None, strangers=said.delta and not start.holds)
+        terms = Terms(added if said.delta else None, strangers=bool(said.delta) and not start.holds)
         feed = context.feeds.feed(added, self._form, terms)
         replay = Subscriber(feed, session, start, replay=True)
         replay.paused = session.paused
