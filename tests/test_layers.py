@@ -16,7 +16,6 @@ ORDER = [
     "value",
     "media",
     "coding",
-    "cache",
     "meters",
     "wheel",
     "cache",

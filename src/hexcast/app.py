@@ -71,14 +71,15 @@ class App:
         self._access = access
         self._base = context.settings.base_path
         self._metrics = MetricsPage(context.feeds, context.meters)
+        module = partial(browser.module, base=self._base, compress=context.settings.compress)
         self._pages: dict[str, Callable[[Request], Response]] = {
             "/": self._front,
             "/healthz": self._healthz,
             "/readyz": self._readyz,
             "/metrics": self._metrics_page,
             page_script.PATH: lambda request: page_script.script(),
-            f"/{browser.NAME}": partial(browser.module, base=self._base, hashed=False),
-            f"/{browser.hashed_name()}": partial(browser.module, base=self._base, hashed=True),
+            f"/{browser.NAME}": partial(module, hashed=False),
+            f"/{browser.hashed_name()}": partial(module, hashed=True),
         }
         if site is not None:
             self._pages.update(site.addresses)

@@ -6,9 +6,11 @@ import hashlib
 from functools import cache
 from pathlib import Path
 
+from ..coding import code
 from ..http.exchange import Headers, Response
-from ..http.negotiate import entity_tags
+from ..http.negotiate import accepted_codings, entity_tags
 from ..http.request import Request
+from .coded import entity_tag
 
 __all__ = ["NAME", "client", "hashed_name", "module"]
 
@@ -41,37 +43,47 @@ def hashed_name() -> str:
 
 
 @cache
+def _coded(coding: str) -> bytes:
+    return code(coding, _source()) or _source()
+
+
+@cache
 def client() -> Response:
     """The module's answer under its name for good."""
-    return _whole(_headers("", hashed=True))
+    return _whole(_headers("", hashed=True), "")
 
 
 def _headers(base: str, *, hashed: bool) -> Headers:
     headers: Headers = (
-        ("ETag", f'"{_digest()}"'),
         ("Cache-Control", "public, max-age=31536000, immutable" if hashed else "max-age=60"),
+        ("Vary", "Accept-Encoding"),
     )
     if not hashed:
         headers = (*headers, ("Link", f'<{base}/{hashed_name()}>; rel="alternate"'))
     return headers
 
 
-def _whole(headers: Headers) -> Response:
+def _whole(headers: Headers, coding: str) -> Response:
+    coded: Headers = (("Content-Encoding", coding),) if coding else ()
     return Response(
         200,
         (
             ("Content-Type", "text/javascript; charset=utf-8"),
+            ("ETag", entity_tag(_digest(), coding)),
             *headers,
+            *coded,
             ("X-Content-Type-Options", "nosniff"),
         ),
-        _source(),
+        _coded(coding) if coding else _source(),
     )
 
 
-def module(request: Request, base: str, *, hashed: bool) -> Response:
+def module(request: Request, base: str, *, hashed: bool, compress: bool) -> Response:
     """Answer with the module; under its plain name with a link to the one for good."""
     headers = _headers(base, hashed=hashed)
+    codings = accepted_codings(request.header("accept-encoding"), ("zstd", "gzip", "identity"))
+    coding = codings[0] if compress and codings and codings[0] != "identity" else ""
     match = entity_tags(request.header("if-none-match"))
     if _digest() in match or "*" in match:
-        return Response(304, headers)
-    return _whole(headers)
+        return Response(304, (("ETag", entity_tag(_digest(), coding)), *headers))
+    return _whole(headers, coding)

@@ -58,7 +58,7 @@ function tell({ state, way: used }) {
   status.textContent = {
     live: `Live, over ${TITLES[used]}.`,
     connecting: "Connecting.",
-    waiting: "Connection lost, trying again.",
+    waiting: "Not connected, trying again.",
     ended: "Ended. A later record begins it again.",
     closed: "Not followed any more.",
   }[state];
@@ -72,7 +72,8 @@ function follow(chosen) {
   // A state's changes are applied to its value, which comes first; all else goes on from the page.
   const whole = main.dataset.kind === "state" ? { delta: true } : { delta: false, since: cursor };
   const mine = live = new Hexcast(url, {
-    exact: true, ...whole, ...chosen && { ways: [chosen], every: 2000 },
+    // Polling is below: other tabs may have all the connections that streams may take.
+    exact: true, ...whole, ...chosen && { ways: [...new Set([chosen, "poll"])], every: 2000 },
   });
   mine.addEventListener("record", ({ detail }) => {
     if (mine === live) show(detail);
@@ -111,5 +112,7 @@ way.addEventListener("change", () => {
   } else follow(way.value);
 });
 choice.hidden = false;
+document.getElementById("plain").hidden = true;
+status.textContent = "Connecting.";
 if (navigator.clipboard) document.querySelectorAll(".sample").forEach(copyable);
 follow(way.value);

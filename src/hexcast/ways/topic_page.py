@@ -21,6 +21,8 @@ __all__ = ["Shown", "topic_page"]
 MAX_SNIPPET = 200
 """Characters of a record in the history."""
 
+_THIS_MACHINE = ("https://localhost", "https://127.", "https://[::1]")
+
 WAYS = (
     ("", "the best that works"), ("websocket", "WebSocket"), ("sse", "Server-Sent Events"),
     ("long-poll", "long polling"), ("poll", "polling"), ("refresh", "page refresh"),
@@ -85,7 +87,7 @@ def topic_page(names: Sequence[str], records: Sequence[Record], shown: Shown) ->
 
 def _bar(shown: Shown, any: bool) -> str:
     """How the page is kept current, and the choice of another way."""
-    status = "Connecting." if shown.live else f"Refreshes every {shown.every} s."
+    status = f"Refreshes every {shown.every} s."
     if not any:
         status += " Nothing is published here yet."
     if shown.left_out:
@@ -96,7 +98,11 @@ def _bar(shown: Shown, any: bool) -> str:
         for way, title in WAYS
     )
     choice = f'<label id="choice" hidden>Way <select id="way">{options}</select></label>'
-    return f'<div class="bar"><p id="status" role="status">{status}</p>\n{choice}</div>\n'
+    way, other = ("?way=refresh", "Without script") if shown.live else ("?", "Live, with script")
+    return (
+        f'<div class="bar"><p id="status" role="status">{status}</p>\n'
+        f'{choice}<a id="plain" class="soft" href="{way}">{other}</a></div>\n'
+    )
 
 
 def _text(record: Record | None) -> str:
@@ -131,25 +137,34 @@ def _samples(server: str, topic: str, records: Sequence[Record]) -> str:
     stream = not records or records[0].op == "post"
     verb, call = ("", "post") if stream else (" -X PUT", "put")
     op = "" if stream else ', op="put"'
+    name = _quoted(topic)
+    # A certificate made for this machine (`--tls-dev`) is not one that curl knows.
+    curl = "curl -k" if server.startswith(_THIS_MACHINE) else "curl"
     return "<h2>Take it elsewhere</h2>\n" + "".join(
         f'<figure class="sample"><figcaption>{title}</figcaption><code>{escape(text)}'
         "</code></figure>\n"
         for title, text in (
-            ("curl", f"curl -N '{url}?way=sse'\ncurl{verb} -d hello '{url}'"),
+            ("Follow: curl", f"{curl} -N '{url}?way=sse'"),
             (
-                "JavaScript",
+                "Follow: JavaScript",
                 f'import {{ Hexcast }} from "{server}/hexcast.js";\n'
                 f'const live = new Hexcast("{url}");\n'
-                f'await live.{call}({_quoted(topic)}, "hello");\n'
                 "for await (const record of live) console.log(record.data);",
             ),
             (
-                "Python",
-                "from hexcast.client import Client\n"
-                f'async with Client("{server}") as client:\n'
-                f'    await client.publish({_quoted(topic)}, "hello"{op})\n'
-                f"    async for record in client.subscribe({_quoted(topic)}):\n"
-                "        print(record.data)",
+                "Follow: Python",
+                "import asyncio\nfrom hexcast.client import Client\n\n"
+                "async def main():\n"
+                f'    async with Client("{server}") as client:\n'
+                f"        async for record in client.subscribe({name}):\n"
+                "            print(record.data)\n\n"
+                "asyncio.run(main())",
+            ),
+            (
+                "Publish: curl, JavaScript, Python",
+                f"{curl}{verb} -d 'hello' '{url}'\n"
+                f'await live.{call}({name}, "hello");\n'
+                f'await client.publish({name}, "hello"{op})',
             ),
         )
     )
