@@ -114,3 +114,23 @@ test("quantiles", () => {
   assert.equal(quantile([3, 1, 2], 0.5), 2);
   assert.equal(quantile([...Array(100).keys()], 0.99), 99);
 });
+
+test("of a page that skips records of a stream, those it skipped are as old as the next it shows", () => {
+  const published = ledger([0, 500, 1000, 1500]);
+  const tally = new Tally(published, true);
+  tally.arrive("e-0", 10);
+  tally.arrive("e-3", 2000);
+  assert.deepEqual(tally.ages, [1500, 1000, 500]);
+});
+
+test("what does not come grows old", () => {
+  const published = ledger([0, 100]);
+  const tally = new Tally(published, false);
+  assert.equal(tally.age(0.5, 200), null, "it was not there before");
+  published.add(300, 2, ["e-2"]);
+  assert.equal(tally.age(0.5, 400), null, "it may be on its way");
+  assert.equal(tally.age(0.5, 5300), 5000);
+  tally.arrive("e-2", 5400);
+  published.add(5500, 3, ["e-3"]);
+  assert.equal(tally.age(0.99, 6500), 1000);
+});

@@ -129,8 +129,9 @@ export class Panel {
     const changes = segments.reduce((n, s) => n + s.changes, 0);
     const per = (name) => (changes ? segments.reduce((n, s) => n + s[name], 0) / changes : null);
     const cpu = per("cpu");
+    const now = this.lab.session.now();
     return {
-      p50: this.tally.age(0.5), p99: this.tally.age(0.99), requests: per("requests"),
+      p50: this.tally.age(0.5, now), p99: this.tally.age(0.99, now), requests: per("requests"),
       bytes: Object.fromEntries(
         Object.entries(this.segments).map(
           ([send, s]) => [send, s.in + s.out ? (s.in + s.out) / s.changes : null],
@@ -154,8 +155,8 @@ export class Panel {
     const entry = tally.shown >= 0 ? this.lab.ledger.entry(tally.shown) : null;
     text(parts.value, entry && entry.value !== null ? String(entry.value) : "–");
     text(parts.newest, this.newest ?? "–");
-    text(parts.p50, ms(tally.age(0.5)));
-    text(parts.p99, ms(tally.age(0.99)));
+    text(parts.p50, ms(tally.age(0.5, now)));
+    text(parts.p99, ms(tally.age(0.99, now)));
     const first = samples[0], last = samples.at(-1);
     const span = first ? last.t - first.t : 0;
     const rate = (name) => (span > 2000 ? ((last[name] - first[name]) * MINUTE_MS) / span : null);
@@ -176,7 +177,7 @@ export class Panel {
     parts.harm.hidden = !this.harm;
     text(parts.harm, this.harm ?? "");
     if (this.harm === "behind a proxy" && last) {
-      const age = tally.ages.length ? tally.age(0.5) : null;
+      const age = tally.age(0.5, now);
       this.proxied = this.state !== "live" ? "nothing came" : `age p50 ${ms(age)}`;
     }
   }

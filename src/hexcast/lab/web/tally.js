@@ -40,6 +40,8 @@ export class Ledger {
   }
 }
 
+const LATE_MS = 250; // what is younger may be on its way
+
 /** What one way has brought of a ledger. `every` is false where only the newest counts. */
 export class Tally {
   constructor(ledger, every) {
@@ -61,6 +63,7 @@ export class Tally {
     this.shown = -1;
     this.got = new Set();
     this.waiting = []; // arrivals that the ledger does not know of yet
+    this.began = undefined; // when it was first asked for an age
     this.opened = 0; // when the connection in use was asked for, if it is not the first
   }
 
@@ -113,7 +116,8 @@ export class Tally {
     const between = k - this.shown - 1;
     if (this.every) counts.lost += between; else counts.folded += between;
     if (opened && this.ledger.entry(k).at < opened) counts.replayed += 1;
-    const from = this.every ? k : Math.max(this.shown + 1, this.ledger.first);
+    // Those that were never shown were missed until this one was.
+    const from = Math.max(this.shown + 1, this.ledger.first);
     for (let j = from; j <= k; j += 1) this.ages.push(Math.max(0, t - this.ledger.entry(j).at));
     if (this.ages.length > KEPT) this.ages.splice(0, this.ages.length - KEPT);
     this.shown = k;
@@ -145,8 +149,19 @@ export class Tally {
     return Math.max(0, due - this.shown);
   }
 
-  /** The age below which a part of the publications was on the screen; null without any. */
-  age(part) { return quantile(this.ages, part); }
+  /**
+   * The age below which a part of the publications was on the screen; null without any. With `now`
+   * those count too, with the age they have by now, that should be there and are not.
+   */
+  age(part, now) {
+    if (now === undefined) return quantile(this.ages, part);
+    this.began ??= now;
+    const { ledger } = this, late = [];
+    const from = this.shown < 0 ? ledger.after(this.began) : Math.max(this.shown + 1, ledger.first);
+    const due = ledger.after(now - LATE_MS);
+    for (let k = from; k < due; k += 1) late.push(now - ledger.entry(k).at);
+    return quantile(late.length ? this.ages.concat(late) : this.ages, part);
+  }
 }
 
 /** The value below which a part of `numbers` is; null without any. */
