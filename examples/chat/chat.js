@@ -34,7 +34,7 @@ async function follow(chosen) {
   list.hidden = refresh;
   frame.hidden = !refresh;
   if (refresh) {
-    frame.src = "messages#end";
+    frame.src = "messages";
     state.textContent = "a frame that refreshes itself";
   }
   if (chosen === "websocket") {

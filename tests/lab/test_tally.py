@@ -14,4 +14,4 @@ def test_the_tally_counts() -> None:
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert run.returncode == 0, run.stdout + run.stderr
-    assert "\n# pass 10\n" in run.stdout, run.stdout
+    assert "\n# pass 12\n" in run.stdout, run.stdout
