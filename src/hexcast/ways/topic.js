@@ -37,8 +37,6 @@ function place(topic) {
 function remember(record, text) {
   const line = document.createElement("li"), time = document.createElement("time");
   const op = document.createElement("span");
-  line.dataset.id = record.id;
-  time.dateTime = record.time;
   time.textContent = record.time.slice(11, 19);
   op.textContent = record.op;
   line.append(time, " ", op, " ", text.length > SNIPPET ? text.slice(0, SNIPPET) + "…" : text);

@@ -57,7 +57,9 @@ def topic_page(names: Sequence[str], records: Sequence[Record], shown: Shown) ->
             f'<script type="module" src="{shown.base}{page_script.PATH}"></script>\n'
         )
     one = len(names) == 1 and "*" not in names[0]
+    # A page that has no script is not made larger, nor different, by what is for one.
     kind = ("stream" if records[0].op == "post" else "state") if one and records else ""
+    follow = f' data-cursor="{shown.cursor}" data-kind="{kind}"' if shown.live else ""
     if one:
         record = records[0] if records else None
         id = record.id if record else ""
@@ -74,7 +76,7 @@ def topic_page(names: Sequence[str], records: Sequence[Record], shown: Shown) ->
         ]
     body = (
         f'<nav><a href="{shown.base}/topics">All topics</a></nav>\n'
-        f'<main data-cursor="{shown.cursor}" data-kind="{kind}">\n'
+        f"<main{follow}>\n"
         f"<h1>{escape(', '.join(names))}</h1>\n"
         f"{''.join(parts)}</main>\n{_bar(shown, bool(records))}"
     )
@@ -125,10 +127,8 @@ def _line(record: Record) -> str:
     text = _text(record)
     if len(text) > MAX_SNIPPET:
         text = text[:MAX_SNIPPET] + "…"
-    return (
-        f'<li data-id="{record.id}"><time datetime="{time}">{time[11:19]}</time> '
-        f"<span>{record.op}</span> {escape(text, quote=False)}</li>\n"
-    )
+    text = escape(text, quote=False)
+    return f"<li><time>{time[11:19]}</time> <span>{record.op}</span> {text}</li>\n"
 
 
 def _samples(server: str, topic: str, records: Sequence[Record]) -> str:
