@@ -240,3 +240,54 @@ async def test_any_frames_leave_the_server_whole(server: Server, bystander: Byst
                     break
     assert server.alive()
     await bystander.unharmed()
+
+
+async def test_an_upload_that_is_refused_may_be_under_way(server: Server) -> None:
+    """RFC 9113, 5.1: what the window let the client send is ignored, and not answered."""
+    async with await H2Client.open(server) as client:
+        for size in (100, 65_535):
+            for _ in range(20):
+                head = [("content-length", str(10**9))]
+                stream = await client.request("POST", path(unique()), head, end=False)
+                await client.until(lambda s=stream: client.streams[s].over, "the refusal")
+                assert client.streams[stream].status == 413
+                pieces = range(0, 65_535, size if size < 65_535 else 16_000)
+                await client.raw(
+                    *(DataFrame(stream, data=b"q" * min(size, 16_000, 65_535 - p)) for p in pieces)
+                )
+        assert (await client.ask("GET", "/healthz")).status == 200
+        assert client.goaway is None
+        stream = await client.request("POST", path(unique()), body=b"x" * 900_000)
+        assert (await client.answer(stream)).status == 201
+
+
+async def test_data_after_that_is_abuse(server: Server, bystander: Bystander) -> None:
+    async with await H2Client.open(server) as client:
+        head = [("content-length", str(10**9))]
+        stream = await client.request("POST", path(unique()), head, end=False)
+        await client.until(lambda: client.streams[stream].over, "the refusal")
+        for _ in range(2000):
+            await client.raw(DataFrame(stream, data=b"q" * 100))
+            if client.closed:
+                break
+        await client.refused(CALM)
+    await bystander.unharmed()
+
+
+async def test_windows_opened_for_each_piece_that_was_read(server: Server) -> None:
+    topic = unique()
+    for _ in range(5):
+        await publish(server, topic, b"x" * 900_000)
+    target = path(topic) + "?way=sse&since=earliest"
+    async with await H2Client.open(server) as client:
+        stream = await client.request("GET", target)
+        client.held.add(stream)
+        seen = 0
+        while seen < 4_500_000:
+            await client.until(lambda seen=seen: len(client.streams[stream].data) > seen, "a piece")
+            come, seen = len(client.streams[stream].data) - seen, len(client.streams[stream].data)
+            for place in range(0, come, 2048):
+                client.h2.increment_flow_control_window(min(2048, come - place))
+                client.h2.increment_flow_control_window(min(2048, come - place), stream)
+            await client.flush()
+        assert client.goaway is None

@@ -67,6 +67,7 @@ CONNECTION_WINDOW = 2**20
 LINGER_SECONDS = 2.0
 MAX_DISCARDED = 4 * 2**20
 _REAP_PUSHES = 64
+_WINDOW_UPDATE = struct.Struct(">HBBBLL")
 _LAST_STREAM = 2**31 - 1
 
 _CONFIG = H2Configuration(
@@ -109,7 +110,8 @@ class H2Connection(asyncio.Protocol):
     __slots__ = (
         "_corked", "_discarded", "_goaway_sent", "_guard", "_out", "_pushed", "_reading",
         "_received", "_uploads", "_waiting", "blocked", "bucket", "due", "finished", "gathered",
-        "machine", "pushes", "queued", "sent", "service", "streams", "transport", "writable",
+        "machine", "pushes", "queued", "sent", "sent_bytes", "service", "streams", "transport",
+        "writable",
     )  # fmt: skip
 
     def __init__(self, service: Service) -> None:
@@ -122,6 +124,7 @@ class H2Connection(asyncio.Protocol):
         self.queued = 0  # bytes that wait so
         self.gathered = 0  # bytes of bodies that are wanted whole
         self.sent = 0  # DATA frames since the guard was told
+        self.sent_bytes = 0  # bytes of them
         self.writable = True
         self.finished = False  # the connection is lost, or will be once all is written
         self.due = 0.0  # the wheel's
@@ -161,9 +164,13 @@ class H2Connection(asyncio.Protocol):
         self._out = []
         try:
             guard = self._guard
-            guard.earn(self.sent)
-            self.sent = 0
+            guard.earn(self.sent, self.sent_bytes)
+            self.sent = self.sent_bytes = 0
             data = guard.feed(data, service.clock(), self.streams)
+            if guard.dropped:
+                # Nor has the state machine counted it: by this it is given back as it was taken.
+                self.send(_WINDOW_UPDATE.pack(0, 4, 8, 0, 0, guard.dropped))
+                guard.dropped = 0
             try:
                 events = self.machine.receive_data(data)
             except ProtocolError as error:
@@ -282,6 +289,15 @@ class H2Connection(asyncio.Protocol):
         self.machine.increment_flow_control_window(size, stream)
         self.flush()
 
+    def refuse(self, stream: int, code: ErrorCodes) -> None:
+        """End a stream from here. What the client has sent on it by then does no harm."""
+        state = self.machine.streams.get(stream)
+        window = state.inbound_flow_control_window if state is not None and stream % 2 else 0
+        self.machine.reset_stream(stream, code)
+        if window > 0:
+            self._guard.refused(stream, window)
+        self.flush()
+
     def _say_goaway(self, code: ErrorCodes, reason: str = "") -> None:
         """Written here: the state machine would take it for the end of all streams."""
         if self._goaway_sent:
@@ -323,8 +339,7 @@ class H2Connection(asyncio.Protocol):
         """A request's head."""
         service, id = self.service, event.stream_id
         if self._goaway_sent or service.draining or len(self.streams) >= MAX_STREAMS:
-            self.machine.reset_stream(id, ErrorCodes.REFUSED_STREAM)
-            self.flush()
+            self.refuse(id, ErrorCodes.REFUSED_STREAM)
             self._guard.charge(1.0, "streams beyond the limit")
             return
         service.meters.requests += 1
@@ -493,8 +508,7 @@ class H2Connection(asyncio.Protocol):
         if not exchange.complete:
             # 8.1: the answer does not need the rest of the request.
             with suppress(StreamClosedError):  # its end has come, and is yet to be worked through
-                self.machine.reset_stream(exchange.id, ErrorCodes.NO_ERROR)
-            self.flush()
+                self.refuse(exchange.id, ErrorCodes.NO_ERROR)
         if not self.streams:
             self._close_if_done()
             if self._out is None:
