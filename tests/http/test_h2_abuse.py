@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 
 import hpack
@@ -20,6 +21,7 @@ from hyperframe.frame import (
     SettingsFrame,
     WindowUpdateFrame,
 )
+from wire import TEXT, ws_frame
 
 CALM = ErrorCodes.ENHANCE_YOUR_CALM
 
@@ -291,3 +293,81 @@ async def test_windows_opened_for_each_piece_that_was_read(server: Server) -> No
                 client.h2.increment_flow_control_window(min(2048, come - place), stream)
             await client.flush()
         assert client.goaway is None
+
+
+class Upload:
+    """What is sent on one stream, as far as its windows let it."""
+
+    def __init__(self, client: H2Client, stream: int, data: bytes) -> None:
+        self.client, self.stream, self.left = client, stream, data
+
+    def step(self) -> int:
+        """Send what can be sent; its size."""
+        machine, taken = self.client.h2, 0
+        while self.left and not self.client.streams[self.stream].over:
+            window = machine.local_flow_control_window(self.stream)
+            size = min(len(self.left), window, machine.max_outbound_frame_size)
+            if not size:
+                break
+            machine.send_data(self.stream, self.left[:size])
+            self.left = self.left[size:]
+            taken += size
+        return taken
+
+
+async def taken_of(client: H2Client, uploads: list[Upload]) -> int:
+    """Send on all streams until no window opens any more; how much that was."""
+    total = 0
+    while True:
+        step = sum(upload.step() for upload in uploads)
+        await client.flush()
+        total += step
+        if not step:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.5):
+                    await client.turn()
+                continue
+            return total
+
+
+async def test_lines_that_never_end_share_a_bound(server: Server, bystander: Bystander) -> None:
+    topic = unique()
+    line = b'{"topic": "%b", "data": "%b"}\n' % (topic.encode(), b"x" * 900_000)
+    ndjson = [("content-type", "application/x-ndjson")]
+    async with await H2Client.open(server) as client:
+        uploads = [
+            Upload(client, await client.request("POST", "/topics", ndjson, end=False), line[:-1])
+            for _ in range(100)
+        ]
+        assert await taken_of(client, uploads) < 12 * 2**20
+        await bystander.unharmed()
+        # The first comes to its end, and then each of the others.
+        for upload in uploads:
+            upload.left += line[-1:]
+        await taken_of(client, uploads)
+        assert not any(upload.left for upload in uploads)
+        for upload in uploads:
+            stream = client.streams[upload.stream]
+            await client.until(lambda s=stream: s.data.endswith(b"\n"), "the line's answer")
+            assert b'"id"' in stream.data
+        assert (await client.ask("GET", "/healthz")).status == 200
+
+
+async def test_messages_that_never_end_share_a_bound(server: Server) -> None:
+    topic = unique()
+    said = b'{"publish": "%b", "data": "%b"}' % (topic.encode(), b"x" * 900_000)
+    message = ws_frame(TEXT, said)
+    async with await H2Client.open(server) as client:
+        uploads = []
+        for _ in range(60):
+            stream = client.h2.get_next_available_stream_id()
+            method, *rest = client.headers("CONNECT", "/topics")
+            more = [("sec-websocket-version", "13"), ("sec-websocket-protocol", "hexcast.v1")]
+            client.h2.send_headers(stream, [method, (":protocol", "websocket"), *rest, *more])
+            uploads.append(Upload(client, stream, message[:-1]))
+        assert await taken_of(client, uploads) < 9 * 2**20
+        for upload in uploads:
+            upload.left += message[-1:]
+        await taken_of(client, uploads)
+        assert not any(upload.left for upload in uploads)
+        assert (await client.ask("GET", "/healthz")).status == 200

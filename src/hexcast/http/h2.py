@@ -10,8 +10,9 @@ in which they were made: whoever makes it say something flushes it. Rules:
 3. A stream that cannot be written to pauses its owner and nobody else's. Only a socket that is full
    pauses all, and then nothing is read either: each frame read may want an answer.
 4. Answers in hand are bounded over all streams; requests beyond that wait.
-5. Bodies that are wanted whole share a bound. Beyond it only the oldest may send on, so that one
-   after the other comes to its end.
+5. What is of no use until its end has come (bodies that are wanted whole, lines of batches,
+   messages of WebSockets) shares a bound. Beyond it only the oldest may send on, so that one after
+   the other comes to its end.
 6. After GOAWAY, ours or the client's, what is open goes on; nothing is begun.
 """
 
@@ -60,7 +61,7 @@ MAX_QUEUED = 4 * 2**20
 """Bytes of answers that wait for windows, over all streams, above which no plan is run."""
 
 MAX_GATHERED = 4 * 2**20
-"""Bytes of bodies wanted whole, over all streams, above which only the oldest goes on."""
+"""Bytes held until more has come, over all streams, above which only the oldest goes on."""
 
 MAX_PUSHES = 100
 CONNECTION_WINDOW = 2**20
@@ -122,7 +123,7 @@ class H2Connection(asyncio.Protocol):
         self.pushes: dict[int, Output] = {}  # pushed answers that wait for a window
         self.blocked: dict[Output, None] = {}  # outputs that wait for a window
         self.queued = 0  # bytes that wait so
-        self.gathered = 0  # bytes of bodies that are wanted whole
+        self.gathered = 0  # bytes that are held until more has come
         self.sent = 0  # DATA frames since the guard was told
         self.sent_bytes = 0  # bytes of them
         self.writable = True
@@ -435,7 +436,21 @@ class H2Connection(asyncio.Protocol):
         for place, exchange in enumerate(self._uploads or ()):
             if place and self.gathered >= MAX_GATHERED:
                 break
-            exchange.give_back()
+            if not exchange.full:
+                exchange.give_back()
+
+    def holds(self, exchange: H2Exchange, size: int) -> None:
+        """An exchange keeps so many bytes whose rest has not come."""
+        if not size:
+            if exchange.size:
+                self.uploaded(exchange)
+            return
+        uploads = self._uploads = self._uploads if self._uploads is not None else {}
+        if size < exchange.size:
+            uploads.pop(exchange, None)  # something of it has come to its end: others have a turn
+        uploads[exchange] = None
+        self.gathered += size - exchange.size
+        exchange.size = size
 
     def uploaded(self, exchange: H2Exchange) -> None:
         """A body is complete, or given up."""

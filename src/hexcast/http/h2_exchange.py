@@ -64,7 +64,7 @@ class H2Exchange(Exchange):
         self.bare = request.method == "HEAD"
         self.tunnelable = False  # an extended CONNECT
         self.parts: list[bytes] | None = None  # of the body, not yet taken
-        self.size = 0  # of the body so far, where it is wanted whole
+        self.size = 0  # of the body that is held until more has come: `holds`
         self.unopened = 0  # bytes that were received and not given back to the client's window
         self.full = False  # the plan takes no more for now
         self.taker: Tunnel | None = None  # who reads, once this is a tunnel
@@ -95,11 +95,21 @@ class H2Exchange(Exchange):
             self.parts.append(data)
             return
         if not self.full:
+            self._let_send()
+
+    def _let_send(self) -> None:
+        """Let the client send on, if it is its turn."""
+        if self.size:
+            self.connection.mind_uploads()
+        else:
             self.give_back()
 
+    def holds(self, size: int) -> None:
+        if self.open:
+            self.connection.holds(self, size)
+
     def _gather(self, data: bytes, limit: int) -> None:
-        self.size += len(data)
-        self.connection.gathered += len(data)
+        self.connection.holds(self, self.size + len(data))
         if self.size > limit:
             self.respond(problem_response(Problem(413, f"the body is larger than {limit} bytes")))
             return
@@ -131,7 +141,7 @@ class H2Exchange(Exchange):
         if not self.parts:
             self.parts = None
             if self.open and not self.full:
-                self.give_back()
+                self._let_send()
                 if self.complete and self.sink is not None:
                     self.sink.eof()
 
@@ -310,7 +320,7 @@ class H2Exchange(Exchange):
             if self.parts is not None:
                 self.take_parts()
             else:
-                self.give_back()
+                self._let_send()
 
     def abort(self) -> None:
         if self.open:
