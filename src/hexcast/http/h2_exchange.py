@@ -43,6 +43,10 @@ def fields(status: int, headers: Headers) -> list[tuple[bytes, bytes]]:
     return sent
 
 
+def _no_tunnel() -> Problem:
+    return Problem(400, "there is no WebSocket at this address")
+
+
 class H2Exchange(Exchange):
     """One request on a stream of its own."""
 
@@ -180,6 +184,9 @@ class H2Exchange(Exchange):
             return
         if response.status >= 400:
             self.connection.service.meters.refused += 1
+        elif self.tunnelable and response.status < 300:
+            # RFC 8441, 5: whatever is 2xx would say that the WebSocket is open.
+            response = problem_response(_no_tunnel())
         headers = response.headers
         if response.status not in (204, 304):
             headers = (*headers, ("Content-Length", str(len(response.body))))
@@ -190,6 +197,8 @@ class H2Exchange(Exchange):
         self._answered()
 
     def start(self, status: int, headers: Headers) -> Callable[[bytes], None]:
+        if self.tunnelable:
+            raise _no_tunnel()
         self._head(status, headers)
         self._let_go()
         return self.output.write
