@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
+from h2.errors import ErrorCodes
 from h2.settings import SettingCodes
 from h2wire import H2Client
 from harness import Server, ask, path, publish, unique
@@ -136,6 +137,7 @@ async def test_a_close_that_is_never_answered_ends_the_stream(server: Server) ->
         frame = await tunnel.frame()
         assert (frame.opcode, frame.payload[:2]) == (CLOSE, (1003).to_bytes(2, "big"))
         await client.until(lambda: client.streams[tunnel.stream].over, "the stream's end")
+        assert client.streams[tunnel.stream].reset == ErrorCodes.CANCEL
         assert (await client.ask("GET", "/healthz")).status == 200
 
 

@@ -66,6 +66,9 @@ MAX_GATHERED = 4 * 2**20
 MAX_PUSHES = 100
 CONNECTION_WINDOW = 2**20
 LINGER_SECONDS = 2.0
+SILENT_SECONDS = 60.0
+"""How long a client that is pinged may send nothing at all."""
+
 MAX_DISCARDED = 4 * 2**20
 _REAP_PUSHES = 64
 _WINDOW_UPDATE = struct.Struct(">HBBBLL")
@@ -110,9 +113,9 @@ class H2Connection(asyncio.Protocol):
 
     __slots__ = (
         "_corked", "_discarded", "_goaway_sent", "_guard", "_out", "_pushed", "_reading",
-        "_received", "_uploads", "_waiting", "blocked", "bucket", "due", "finished", "gathered",
-        "machine", "pushes", "queued", "sent", "sent_bytes", "service", "streams", "transport",
-        "writable",
+        "_received", "_unheard", "_uploads", "_waiting", "blocked", "bucket", "due", "finished",
+        "gathered", "machine", "pushes", "queued", "sent", "sent_bytes", "service", "streams",
+        "transport", "writable",
     )  # fmt: skip
 
     def __init__(self, service: Service) -> None:
@@ -140,6 +143,7 @@ class H2Connection(asyncio.Protocol):
         self._corked = False
         self._discarded = -1  # bytes thrown away while it lingers; -1 while it does not
         self._pushed = 0
+        self._unheard = 0.0  # when the first ping was sent since which nothing came
 
     # From the transport
 
@@ -159,6 +163,7 @@ class H2Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         service = self.service
         service.meters.received += len(data)
+        self._unheard = 0.0
         if self.finished:
             self._discard(len(data))
             return
@@ -281,7 +286,13 @@ class H2Connection(asyncio.Protocol):
             self.transport.write(out[0] if len(out) == 1 else b"".join(out))
 
     def ping(self) -> None:
-        """Show that the connection lives."""
+        """Show that the connection lives, and end it where the client shows no such thing."""
+        now = self.service.clock()
+        if not self._unheard or not self.writable:
+            self._unheard = now
+        elif now - self._unheard >= SILENT_SECONDS:
+            self.transport.abort()
+            return
         self.machine.ping(b"\0" * 8)
         self.flush()
 
