@@ -371,3 +371,99 @@ async def test_messages_that_never_end_share_a_bound(server: Server) -> None:
         await taken_of(client, uploads)
         assert not any(upload.left for upload in uploads)
         assert (await client.ask("GET", "/healthz")).status == 200
+
+
+def told(client: H2Client, **changed: str) -> list[tuple[str, str]]:
+    said = dict(client.headers("GET", "/healthz"))
+    said.update({f":{name}": value for name, value in changed.items()})
+    return list(said.items())
+
+
+MALFORMED = {
+    "upper case": [("X-Up", "1")],
+    "space in a name": [("x y", "1")],
+    "colon in a name": [("x:y", "1")],
+    "empty name": [("", "1")],
+    "line end": [("x", "a\r\nb: c")],
+    "NUL": [("x", "a\0b")],
+    "space before": [("x", " a")],
+    "space behind": [("x", "a ")],
+    "connection": [("connection", "close")],
+    "keep-alive": [("keep-alive", "1")],
+    "upgrade": [("upgrade", "websocket")],
+    "transfer-encoding": [("transfer-encoding", "chunked")],
+    "te": [("te", "gzip")],
+    "pseudo twice": [(":method", "PUT")],
+    "pseudo behind": [("a", "b"), (":protocol", "websocket")],
+    "unknown pseudo": [(":nonsense", "1")],
+    "other host": [("host", "evil.example")],
+}
+
+
+@pytest.mark.parametrize("fields", MALFORMED.values(), ids=MALFORMED.keys())
+@pytest.mark.parametrize("end", [True, False])
+async def test_a_malformed_request_ends_its_stream_alone(
+    server: Server, fields: list[tuple[str, str]], *, end: bool
+) -> None:
+    """RFC 9113, 8.1.1."""
+    async with await H2Client.open(server) as client:
+        events = await client.request("GET", path(unique()) + "?way=sse")
+        await malformed(client, [*told(client), *fields], end=end)
+        assert (await client.ask("GET", "/healthz")).status == 200
+        assert not client.streams[events].over
+
+
+async def malformed(client: H2Client, said: list[tuple[str, str]], *, end: bool = True) -> None:
+    """Send a request past what the client checks, and demand the end of its stream."""
+    client.h2.config.validate_outbound_headers = False
+    client.h2.config.normalize_outbound_headers = False
+    stream = client.h2.get_next_available_stream_id()
+    client.h2.send_headers(stream, said, end_stream=end)
+    await client.flush()
+    await client.until(lambda: client.streams[stream].over, "the stream's end")
+    assert client.streams[stream].reset == ErrorCodes.PROTOCOL_ERROR
+
+
+@pytest.mark.parametrize("missing", [":method", ":scheme", ":path", ":authority"])
+async def test_a_request_without_what_it_needs(server: Server, missing: str) -> None:
+    async with await H2Client.open(server) as client:
+        await malformed(client, [field for field in told(client) if field[0] != missing])
+        await malformed(client, told(client, path=""))
+        host = dict(told(client))[":authority"]
+        client.h2.config.validate_outbound_headers = False
+        stream = client.h2.get_next_available_stream_id()
+        named = [field for field in told(client) if field[0] != ":authority"]
+        client.h2.send_headers(stream, [*named, ("host", host)], end_stream=True)
+        await client.flush()
+        assert (await client.answer(stream)).status == 200
+
+
+async def test_malformed_trailers(server: Server) -> None:
+    topic = unique()
+    async with await H2Client.open(server) as client:
+        client.h2.config.validate_outbound_headers = False
+        for trailers, fine in (([("x-sum", "1")], True), ([(":path", "/")], False)):
+            stream = await client.request("POST", path(topic), end=False)
+            await client.send(stream, b"x")
+            client.h2.send_headers(stream, trailers, end_stream=True)
+            await client.flush()
+            answer = await client.answer(stream)
+            assert (answer.status == 201) is fine
+            assert (answer.reset == ErrorCodes.PROTOCOL_ERROR) is not fine
+        assert (await client.ask("GET", "/healthz")).status == 200
+
+
+async def test_malformed_requests_without_end(server: Server, bystander: Bystander) -> None:
+    async with await H2Client.open(server) as client:
+        client.h2.config.validate_outbound_headers = False
+        client.h2.config.normalize_outbound_headers = False
+        while not client.closed and client.goaway is None:
+            for _ in range(50):
+                stream = client.h2.get_next_available_stream_id()
+                said = [*told(client), ("connection", "close")]
+                client.h2.send_headers(stream, said, end_stream=True)
+            await client.flush()
+            while not (client.streams[stream].over or client.closed):
+                await client.turn()
+        await client.refused(CALM)
+    await bystander.unharmed()

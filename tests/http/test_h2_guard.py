@@ -171,6 +171,17 @@ def test_a_body_that_comes_with_its_head_is_for_an_open_stream() -> None:
     assert guard.feed(PREFACE + data, 0.0, ()) == PREFACE + data
 
 
+def test_data_behind_a_reset_in_one_read() -> None:
+    late = DataFrame(1, data=b"x").serialize() * 300
+    reset = RstStreamFrame(1, error_code=8).serialize()
+    head = HeadersFrame(1, data=b"x", flags=["END_HEADERS"]).serialize()
+    for before, known in ((head, set[int]()), (b"", {1})):
+        guard = FrameGuard(0.0)
+        guard.feed(PREFACE + (b"" if before else head), 0.0, ())
+        with pytest.raises(Abuse):
+            guard.feed(before + reset + late, 0.0, known)
+
+
 def test_cancelling_what_was_pushed_is_no_abuse() -> None:
     guard = FrameGuard(0.0)
     guard.feed(PREFACE, 0.0, ())

@@ -35,6 +35,7 @@ from h2.events import (
     RequestReceived,
     StreamEnded,
     StreamReset,
+    TrailersReceived,
     WindowUpdated,
 )
 from h2.exceptions import NoAvailableStreamIDError, ProtocolError, StreamClosedError
@@ -46,7 +47,7 @@ from .exchange import Body, Response
 from .h2_exchange import H2Exchange, fields
 from .h2_guard import PREFACE, RESET_COST, Abuse, FrameGuard
 from .h2_output import Output
-from .h2_requests import read_request
+from .h2_requests import Malformed, check_trailers, read_request
 from .problems import refusal
 from .request import Request
 from .service import Service
@@ -77,6 +78,8 @@ _LAST_STREAM = 2**31 - 1
 _CONFIG = H2Configuration(
     client_side=False,
     header_encoding=None,
+    # By the state machine, a malformed request would end the connection: `read_request` checks it.
+    validate_inbound_headers=False,
     # What is sent is made here, in lower case and without what HTTP/2 forbids (`fields`).
     validate_outbound_headers=False,
     normalize_outbound_headers=False,
@@ -334,6 +337,8 @@ class H2Connection(asyncio.Protocol):
                     self._begin(event)
             elif isinstance(event, DataReceived):
                 self._take_data(event)
+            elif isinstance(event, TrailersReceived):
+                self._take_trailers(event)
             elif isinstance(event, StreamEnded):
                 exchange = self.streams.get(event.stream_id)
                 if exchange is not None and not exchange.complete:
@@ -362,6 +367,10 @@ class H2Connection(asyncio.Protocol):
             length = request.header("content-length")
             if plan.limit and length and int(length) > plan.limit:
                 raise Problem(413, f"the body is larger than {plan.limit} bytes")
+        except Malformed:
+            self.refuse(id, ErrorCodes.PROTOCOL_ERROR)
+            self._guard.charge(RESET_COST, "malformed requests")
+            return
         except Problem as problem:
             request = Request("GET", b"/", (), version="2")
             plan = refusal(problem)
@@ -413,6 +422,16 @@ class H2Connection(asyncio.Protocol):
         exchange = self.streams.get(event.stream_id)
         if exchange is not None:
             exchange.receive(event.data or b"", length)
+
+    def _take_trailers(self, event: TrailersReceived) -> None:
+        """Nothing is made of them, but they must be some."""
+        exchange = self.streams.get(event.stream_id)
+        try:
+            check_trailers(event.headers or ())
+        except Malformed:
+            self._guard.charge(RESET_COST, "malformed trailers")
+            if exchange is not None:
+                exchange.cut(ErrorCodes.PROTOCOL_ERROR)
 
     def _reset(self, event: StreamReset) -> None:
         id = event.stream_id

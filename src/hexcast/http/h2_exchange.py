@@ -168,7 +168,7 @@ class H2Exchange(Exchange):
         except Exception:  # noqa: BLE001  # a fault of ours must not reach other clients
             _log.exception("%s %r failed", self.request.method, self.request.target[:200])
             if self.plan is None or self.owner is not None or not self.open:
-                self._cut(ErrorCodes.INTERNAL_ERROR)
+                self.cut(ErrorCodes.INTERNAL_ERROR)
             else:
                 self.respond(problem_response(Problem(500, "the server has a fault")))
         if self.open and self.sink is not None:
@@ -332,9 +332,10 @@ class H2Exchange(Exchange):
                 self._let_send()
 
     def abort(self) -> None:
-        self._cut(ErrorCodes.CANCEL)
+        self.cut(ErrorCodes.CANCEL)
 
-    def _cut(self, code: ErrorCodes) -> None:
+    def cut(self, code: ErrorCodes) -> None:
+        """End the stream at once, for a reason."""
         if self.open:
             owner = self.owner
             self.complete = True  # the reset ends what the client sends as well

@@ -67,9 +67,9 @@ class Abuse(Exception):
 class FrameGuard:
     """Reads frame headers as they go by. `now` is in seconds, of any clock that only rises."""
 
-    __slots__ = ("_at", "_begun", "_block", "_block_frames", "_credit", "_goaway", "_held",
-                 "_newest", "_refused", "_settings", "_skip", "_stripping", "_updates", "began",
-                 "dropped", "last_wanted")  # fmt: skip
+    __slots__ = ("_at", "_block", "_block_frames", "_credit", "_goaway", "_held", "_newest", "_now",
+                 "_refused", "_settings", "_skip", "_stripping", "_updates", "began", "dropped",
+                 "last_wanted")  # fmt: skip
 
     def __init__(self, now: float) -> None:
         self.last_wanted = -1
@@ -82,7 +82,7 @@ class FrameGuard:
         self._credit = CREDIT
         self._updates = 0.0  # WINDOW_UPDATEs that what was sent pays for
         self._refused: dict[int, int] | None = None  # stream: bytes it may still bring
-        self._begun: dict[int, int] | None = None  # streams that what is being read opens
+        self._now: dict[int, bool] | None = None  # by stream: opened, or ended, in this read
         self._skip = len(PREFACE)  # bytes up to the next frame's header
         self._held = b""  # the beginning of a frame's header
         self._block = -1  # bytes of the header block under way; -1 while there is none
@@ -172,7 +172,7 @@ class FrameGuard:
                 kept = place + 9
             self._skip = length
             place += 9
-        self._begun = None
+        self._now = None
         end = size - len(self._held)
         if pieces is None and not kept and end == size:
             return data
@@ -201,11 +201,10 @@ class FrameGuard:
         self, kind: int, flags: int, stream: int, length: int, streams: Container[int]
     ) -> None:
         if kind == _DATA:
-            if (
-                stream not in streams
-                and stream <= self._newest
-                and (self._begun is None or stream not in self._begun)
-            ):
+            known = self._now.get(stream) if self._now is not None else None
+            if known is None:
+                known = stream in streams or stream > self._newest
+            if not known:
                 self.charge(_CLOSED_COST, "DATA on closed streams")
             elif not length and not flags & _END_STREAM:
                 self.charge(_CLOSED_COST, "empty DATA")
@@ -215,9 +214,10 @@ class FrameGuard:
             # A push that the client does not want is no more than what it was offered.
             if stream % 2:
                 self.charge(RESET_COST, "RST_STREAM")
-            for known in (self._begun, self._refused):
-                if known is not None:
-                    known.pop(stream, None)
+            self._now = self._now if self._now is not None else {}
+            self._now[stream] = False
+            if self._refused is not None:
+                self._refused.pop(stream, None)
         elif kind == _SETTINGS:
             self.charge(1.0 if flags & _ACK else _SETTINGS_COST, "SETTINGS")
             self._settings += length // 6
@@ -236,8 +236,8 @@ class FrameGuard:
             self.began = self._at
             if stream > self._newest:
                 self._newest = stream
-                self._begun = self._begun if self._begun is not None else {}
-                self._begun[stream] = 0
+                self._now = self._now if self._now is not None else {}
+                self._now[stream] = True
         elif self._block < 0:
             return  # naked: the state machine refuses it
         else:
