@@ -217,6 +217,10 @@ def _payload(raw: bytes, type: str) -> tuple[bytes, str]:
 # Batches
 
 
+LINE_SECONDS = 30.0
+"""How long a line that has begun may stand still, at least; twice this at most."""
+
+
 class Batch:
     """A batch in hand: complete lines are published as they come, and answered as they are done."""
 
@@ -243,17 +247,21 @@ class Batch:
         self._published = 0
         self._refused = 0
         self._last: Outcome | None = None
+        self._stalled = False  # nothing has come since the time was looked at
+        self._late = False  # given up: what may yet come is not waited for
 
     # The body
 
     def feed(self, data: bytes) -> None:
         if self._over:
             return
+        self._stalled = False
         if self._skipping:
             _, end, data = data.partition(b"\n")
             if not end:
                 return
             self._skipping = False
+        begun = bool(self._rest)
         data = self._rest + data
         lines = data.split(b"\n")
         self._rest = lines.pop()
@@ -265,6 +273,10 @@ class Batch:
             drafts.append(self._too_long())
             self._rest = b""
             self._skipping = True
+        if self._rest or begun:
+            self._exchange.holds(len(self._rest))
+            if not begun:
+                self._exchange.wake(LINE_SECONDS)
         if drafts:
             self._publish(drafts)
         self._mind_reading()
@@ -332,6 +344,8 @@ class Batch:
         if self._last_only:
             self._write(self._exchange.frame(self._last_line()))
         self._exchange.finish()
+        if self._late:
+            self._exchange.close()
 
     def _last_line(self) -> bytes:
         """One line for all: the newest id, and how many there were of each."""
@@ -366,7 +380,16 @@ class Batch:
         self._over = True  # what was complete is published; the rest never was
 
     def timeout(self) -> None:
-        """A batch may be silent as long as its connection lives."""
+        """A batch may be silent as long as its connection lives, but for within a line."""
+        if self._over or self._complete or not self._rest:
+            return
+        if not self._stalled or self._paused or self._waiting:
+            self._stalled = True
+            self._exchange.wake(LINE_SECONDS)
+            return
+        self._complete = self._late = True
+        self._rest = b""
+        self._publish([Problem(408, "the line took too long")])
 
     def drain(self) -> None:
         """Answer what was taken, and end."""

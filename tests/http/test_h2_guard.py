@@ -111,6 +111,77 @@ def test_windows_opened_for_frames_sent_are_no_abuse() -> None:
         guard.feed(window(1).serialize() + window(0 + 1).serialize(), 0.0, {1})
 
 
+@pytest.mark.parametrize("piece", [1024, 2048, 4096])
+def test_windows_opened_for_pieces_of_frames_are_no_abuse(piece: int) -> None:
+    """As clients do that open both windows for whatever was read, megabytes at a time."""
+    both = window(1).serialize() + WindowUpdateFrame(0, window_increment=1).serialize()
+    guard = FrameGuard(0.0)
+    guard.feed(PREFACE, 0.0, {1})
+    for _ in range(30):
+        frames = 4 * 2**20 // 16_384
+        guard.earn(frames, frames * 16_384)
+        guard.feed(both * (frames * 16_384 // piece), 0.0, {1})
+
+
+def test_what_was_sent_long_ago_pays_for_so_many_windows() -> None:
+    guard = FrameGuard(0.0)
+    guard.feed(PREFACE, 0.0, {1})
+    guard.earn(2**20, 2**34)
+    with pytest.raises(Abuse):
+        guard.feed(window(1).serialize() * 40_000, 0.0, {1})
+    guard = FrameGuard(0.0)
+    guard.feed(PREFACE, 0.0, {1})
+    guard.earn(2**20, 2**34)
+    with pytest.raises(Abuse):  # nor for anything else
+        guard.feed(PingFrame(0, opaque_data=b"12345678").serialize() * 500, 0.0, {1})
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.integers(1, 1000), max_size=60), st.lists(st.integers(0, 70_000), max_size=12))
+def test_what_was_under_way_to_a_stream_ended_here_is_passed_over(
+    sizes: list[int], cuts: list[int]
+) -> None:
+    ping = PingFrame(0, opaque_data=b"12345678").serialize()
+    late = [DataFrame(7, data=b"x" * size) for size in sizes]
+    last = DataFrame(7, data=b"", flags=["END_STREAM"])
+    data = b"".join(f.serialize() for f in (*late, last)) + ping
+    guard = FrameGuard(0.0)
+    head = HeadersFrame(9, data=b"x", flags=["END_HEADERS"])
+    guard.feed(PREFACE + head.serialize(), 0.0, ())
+    guard.refused(7, sum(sizes))
+    places = sorted({0, len(data), *(c for c in cuts if c < len(data))})
+    assert b"".join(guard.feed(data[a:b], 0.0, {9}) for a, b in pairwise(places)) == ping
+    assert guard.dropped == sum(sizes)
+
+
+def test_data_beyond_the_window_of_a_stream_ended_here() -> None:
+    guard = FrameGuard(0.0)
+    guard.feed(PREFACE + HeadersFrame(9, data=b"x", flags=["END_HEADERS"]).serialize(), 0.0, ())
+    guard.refused(7, 1000)
+    late = DataFrame(7, data=b"x" * 10).serialize()
+    assert guard.feed(late * 100, 0.0, {9}) == b""
+    with pytest.raises(Abuse):
+        guard.feed(late * 250, 0.0, {9})
+
+
+def test_a_body_that_comes_with_its_head_is_for_an_open_stream() -> None:
+    guard = FrameGuard(0.0)
+    data = HeadersFrame(1, data=b"x", flags=["END_HEADERS"]).serialize()
+    data += DataFrame(1, data=b"x").serialize() * 1000
+    assert guard.feed(PREFACE + data, 0.0, ()) == PREFACE + data
+
+
+def test_data_behind_a_reset_in_one_read() -> None:
+    late = DataFrame(1, data=b"x").serialize() * 300
+    reset = RstStreamFrame(1, error_code=8).serialize()
+    head = HeadersFrame(1, data=b"x", flags=["END_HEADERS"]).serialize()
+    for before, known in ((head, set[int]()), (b"", {1})):
+        guard = FrameGuard(0.0)
+        guard.feed(PREFACE + (b"" if before else head), 0.0, ())
+        with pytest.raises(Abuse):
+            guard.feed(before + reset + late, 0.0, known)
+
+
 def test_cancelling_what_was_pushed_is_no_abuse() -> None:
     guard = FrameGuard(0.0)
     guard.feed(PREFACE, 0.0, ())

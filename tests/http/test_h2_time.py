@@ -10,8 +10,10 @@ import h2.config
 import h2.connection
 import h2.events
 import pytest
+from fakes import Sent, World
 from h2.errors import ErrorCodes
 from hyperframe.frame import HeadersFrame
+from wire import CONTINUATION, PONG, TEXT, ws_frame
 
 from hexcast.http.exchange import Body, Exchange, Plan, Response
 from hexcast.http.h2 import H2Connection
@@ -19,6 +21,14 @@ from hexcast.http.h2_output import STALL_SECONDS
 from hexcast.http.request import Request
 from hexcast.http.service import Service
 from hexcast.meters import Meters
+from hexcast.ways.websocket import Session
+
+HANDSHAKE = {
+    "upgrade": "websocket",
+    "connection": "upgrade",
+    "sec-websocket-version": "13",
+    "sec-websocket-key": "AAAAAAAAAAAAAAAAAAAAAA==",
+}
 
 
 class Pipe(asyncio.Transport):
@@ -255,3 +265,87 @@ def test_windows_are_kept_as_the_client_keeps_them() -> None:
     assert total == 41_485
     assert bench.connection.machine.local_flow_control_window(id) == 65_535 - total
     assert bench.client.remote_flow_control_window(id) == 65_535 - total
+
+
+class Pinging(Held):
+    """Shows every ten seconds that it lives."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        super().__init__()
+        self.exchange = exchange
+        self.timeout()
+
+    def timeout(self) -> None:
+        self.exchange.ping()
+        self.exchange.wake(10)
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_a_client_that_answers_no_ping_is_let_go(*, answers: bool) -> None:
+    def run(exchange: Exchange, body: bytes) -> None:
+        exchange.start(200, ())
+        exchange.owner = Pinging(exchange)
+
+    bench = Bench(run)
+    bench.request()
+    for _ in range(20):
+        for _ in range(40):
+            bench.now += 0.25
+            bench.service.turn()
+        if answers:
+            bench.swap()
+    assert bench.pipe.aborted is not answers
+
+
+def world_batch(body: bytes) -> tuple[World, Sent]:
+    """A batch of which this has come."""
+    world = World()
+    head = {"content-type": "application/x-ndjson"}
+    exchange = world.ask("/topics", head, method="POST")
+    assert exchange.sink is not None
+    exchange.sink.feed(body)
+    return world, exchange
+
+
+def test_a_line_that_stands_still_ends_its_batch() -> None:
+    _, exchange = world_batch(b'{"topic": "a", ')
+    owner = exchange.owner
+    assert exchange.alarm and owner is not None
+    for _ in range(3):
+        owner.timeout()
+        assert exchange.sink is not None
+        exchange.sink.feed(b" ")
+    assert not exchange.body
+    owner.timeout()
+    owner.timeout()
+    assert b'"status":408' in exchange.body
+    assert exchange.finished and exchange.closed
+
+
+def test_a_batch_may_be_silent_between_lines() -> None:
+    _, exchange = world_batch(b'{"topic": "a", "data": 1}\n')
+    assert not exchange.alarm and exchange.owner is not None
+    for _ in range(5):
+        exchange.owner.timeout()
+    assert not exchange.finished
+
+
+def test_a_message_that_stands_still_ends_its_websocket() -> None:
+    world = World()
+    exchange = world.ask("/topics/a?way=websocket", HANDSHAKE, tunnels=True)
+    session = exchange.owner
+    assert isinstance(session, Session)
+    for turn in range(10):
+        begun = (
+            ws_frame(TEXT, b"x", fin=False)
+            if turn == 0
+            else ws_frame(CONTINUATION, b"x", fin=False)
+        )
+        session.feed(begun + ws_frame(PONG))
+        session.timeout()
+    assert not session.closing
+    for _ in range(3):
+        assert not session.closing
+        session.feed(ws_frame(PONG))
+        session.timeout()
+    assert session.closing

@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+import pytest
+from h2.errors import ErrorCodes
 from h2.settings import SettingCodes
 from h2wire import H2Client
 from harness import Server, ask, path, publish, unique
@@ -135,4 +137,25 @@ async def test_a_close_that_is_never_answered_ends_the_stream(server: Server) ->
         frame = await tunnel.frame()
         assert (frame.opcode, frame.payload[:2]) == (CLOSE, (1003).to_bytes(2, "big"))
         await client.until(lambda: client.streams[tunnel.stream].over, "the stream's end")
+        assert client.streams[tunnel.stream].reset == ErrorCodes.CANCEL
         assert (await client.ask("GET", "/healthz")).status == 200
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["/", "/healthz", "/metrics", "/lab", "/openapi.json", "/nowhere", "/topics/{}?id=now",
+     *(f"/topics/{{}}?way={w}&wait=1" for w in ("poll", "long-poll", "sse", "push", "refresh"))],
+)  # fmt: skip
+async def test_what_is_no_websocket_never_says_that_one_is_open(
+    server: Server, target: str
+) -> None:
+    """Chromium takes any 2xx for that."""
+    topic = unique()
+    await publish(server, topic, "x")
+    async with await H2Client.open(server) as client:
+        tunnel = await Tunnel.open(client, target.format(topic))
+        answer = client.streams[tunnel.stream]
+        assert 400 <= answer.status < 500
+        await client.until(lambda: answer.over, "the stream's end")
+        assert (await client.ask("GET", "/healthz")).status == 200
+    assert (await ask(server, "GET", f"/topics/{topic}")).status == 200

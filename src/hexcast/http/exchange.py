@@ -195,6 +195,12 @@ class Exchange(ABC):
     def wake(self, seconds: float) -> None:
         """Call the owner's `timeout` after a time, instead of any set before; 0 for never."""
 
+    def holds(self, size: int) -> None:  # noqa: B027  # one body alone is bounded by its limit
+        """Of what came in, keep `size` bytes whose rest has not come: all who do so share a bound.
+
+        Called whenever that may have changed.
+        """
+
     @abstractmethod
     def pause_reading(self) -> None:
         """Take no more of the body, or of the tunnel, for now."""

@@ -10,8 +10,9 @@ in which they were made: whoever makes it say something flushes it. Rules:
 3. A stream that cannot be written to pauses its owner and nobody else's. Only a socket that is full
    pauses all, and then nothing is read either: each frame read may want an answer.
 4. Answers in hand are bounded over all streams; requests beyond that wait.
-5. Bodies that are wanted whole share a bound. Beyond it only the oldest may send on, so that one
-   after the other comes to its end.
+5. What is of no use until its end has come (bodies that are wanted whole, lines of batches,
+   messages of WebSockets) shares a bound. Beyond it only the oldest may send on, so that one after
+   the other comes to its end.
 6. After GOAWAY, ours or the client's, what is open goes on; nothing is begun.
 """
 
@@ -34,6 +35,7 @@ from h2.events import (
     RequestReceived,
     StreamEnded,
     StreamReset,
+    TrailersReceived,
     WindowUpdated,
 )
 from h2.exceptions import NoAvailableStreamIDError, ProtocolError, StreamClosedError
@@ -45,7 +47,7 @@ from .exchange import Body, Response
 from .h2_exchange import H2Exchange, fields
 from .h2_guard import PREFACE, RESET_COST, Abuse, FrameGuard
 from .h2_output import Output
-from .h2_requests import read_request
+from .h2_requests import Malformed, check_trailers, read_request
 from .problems import refusal
 from .request import Request
 from .service import Service
@@ -60,18 +62,24 @@ MAX_QUEUED = 4 * 2**20
 """Bytes of answers that wait for windows, over all streams, above which no plan is run."""
 
 MAX_GATHERED = 4 * 2**20
-"""Bytes of bodies wanted whole, over all streams, above which only the oldest goes on."""
+"""Bytes held until more has come, over all streams, above which only the oldest goes on."""
 
 MAX_PUSHES = 100
 CONNECTION_WINDOW = 2**20
 LINGER_SECONDS = 2.0
+SILENT_SECONDS = 60.0
+"""How long a client that is pinged may send nothing at all."""
+
 MAX_DISCARDED = 4 * 2**20
 _REAP_PUSHES = 64
+_WINDOW_UPDATE = struct.Struct(">HBBBLL")
 _LAST_STREAM = 2**31 - 1
 
 _CONFIG = H2Configuration(
     client_side=False,
     header_encoding=None,
+    # By the state machine, a malformed request would end the connection: `read_request` checks it.
+    validate_inbound_headers=False,
     # What is sent is made here, in lower case and without what HTTP/2 forbids (`fields`).
     validate_outbound_headers=False,
     normalize_outbound_headers=False,
@@ -108,8 +116,9 @@ class H2Connection(asyncio.Protocol):
 
     __slots__ = (
         "_corked", "_discarded", "_goaway_sent", "_guard", "_out", "_pushed", "_reading",
-        "_received", "_uploads", "_waiting", "blocked", "bucket", "due", "finished", "gathered",
-        "machine", "pushes", "queued", "sent", "service", "streams", "transport", "writable",
+        "_received", "_unheard", "_uploads", "_waiting", "blocked", "bucket", "due", "finished",
+        "gathered", "machine", "pushes", "queued", "sent", "sent_bytes", "service", "streams",
+        "transport", "writable",
     )  # fmt: skip
 
     def __init__(self, service: Service) -> None:
@@ -120,8 +129,9 @@ class H2Connection(asyncio.Protocol):
         self.pushes: dict[int, Output] = {}  # pushed answers that wait for a window
         self.blocked: dict[Output, None] = {}  # outputs that wait for a window
         self.queued = 0  # bytes that wait so
-        self.gathered = 0  # bytes of bodies that are wanted whole
+        self.gathered = 0  # bytes that are held until more has come
         self.sent = 0  # DATA frames since the guard was told
+        self.sent_bytes = 0  # bytes of them
         self.writable = True
         self.finished = False  # the connection is lost, or will be once all is written
         self.due = 0.0  # the wheel's
@@ -136,6 +146,7 @@ class H2Connection(asyncio.Protocol):
         self._corked = False
         self._discarded = -1  # bytes thrown away while it lingers; -1 while it does not
         self._pushed = 0
+        self._unheard = 0.0  # when the first ping was sent since which nothing came
 
     # From the transport
 
@@ -155,15 +166,20 @@ class H2Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         service = self.service
         service.meters.received += len(data)
+        self._unheard = 0.0
         if self.finished:
             self._discard(len(data))
             return
         self._out = []
         try:
             guard = self._guard
-            guard.earn(self.sent)
-            self.sent = 0
+            guard.earn(self.sent, self.sent_bytes)
+            self.sent = self.sent_bytes = 0
             data = guard.feed(data, service.clock(), self.streams)
+            if guard.dropped:
+                # Nor has the state machine counted it: by this it is given back as it was taken.
+                self.send(_WINDOW_UPDATE.pack(0, 4, 8, 0, 0, guard.dropped))
+                guard.dropped = 0
             try:
                 events = self.machine.receive_data(data)
             except ProtocolError as error:
@@ -273,13 +289,28 @@ class H2Connection(asyncio.Protocol):
             self.transport.write(out[0] if len(out) == 1 else b"".join(out))
 
     def ping(self) -> None:
-        """Show that the connection lives."""
+        """Show that the connection lives, and end it where the client shows no such thing."""
+        now = self.service.clock()
+        if not self._unheard or not self.writable:
+            self._unheard = now
+        elif now - self._unheard >= SILENT_SECONDS:
+            self.transport.abort()
+            return
         self.machine.ping(b"\0" * 8)
         self.flush()
 
     def open_window(self, size: int, stream: int) -> None:
         """Let the client send more on a stream."""
         self.machine.increment_flow_control_window(size, stream)
+        self.flush()
+
+    def refuse(self, stream: int, code: ErrorCodes) -> None:
+        """End a stream from here. What the client has sent on it by then does no harm."""
+        state = self.machine.streams.get(stream)
+        window = state.inbound_flow_control_window if state is not None and stream % 2 else 0
+        self.machine.reset_stream(stream, code)
+        if window > 0:
+            self._guard.refused(stream, window)
         self.flush()
 
     def _say_goaway(self, code: ErrorCodes, reason: str = "") -> None:
@@ -306,6 +337,8 @@ class H2Connection(asyncio.Protocol):
                     self._begin(event)
             elif isinstance(event, DataReceived):
                 self._take_data(event)
+            elif isinstance(event, TrailersReceived):
+                self._take_trailers(event)
             elif isinstance(event, StreamEnded):
                 exchange = self.streams.get(event.stream_id)
                 if exchange is not None and not exchange.complete:
@@ -323,8 +356,7 @@ class H2Connection(asyncio.Protocol):
         """A request's head."""
         service, id = self.service, event.stream_id
         if self._goaway_sent or service.draining or len(self.streams) >= MAX_STREAMS:
-            self.machine.reset_stream(id, ErrorCodes.REFUSED_STREAM)
-            self.flush()
+            self.refuse(id, ErrorCodes.REFUSED_STREAM)
             self._guard.charge(1.0, "streams beyond the limit")
             return
         service.meters.requests += 1
@@ -335,6 +367,10 @@ class H2Connection(asyncio.Protocol):
             length = request.header("content-length")
             if plan.limit and length and int(length) > plan.limit:
                 raise Problem(413, f"the body is larger than {plan.limit} bytes")
+        except Malformed:
+            self.refuse(id, ErrorCodes.PROTOCOL_ERROR)
+            self._guard.charge(RESET_COST, "malformed requests")
+            return
         except Problem as problem:
             request = Request("GET", b"/", (), version="2")
             plan = refusal(problem)
@@ -387,6 +423,16 @@ class H2Connection(asyncio.Protocol):
         if exchange is not None:
             exchange.receive(event.data or b"", length)
 
+    def _take_trailers(self, event: TrailersReceived) -> None:
+        """Nothing is made of them, but they must be some."""
+        exchange = self.streams.get(event.stream_id)
+        try:
+            check_trailers(event.headers or ())
+        except Malformed:
+            self._guard.charge(RESET_COST, "malformed trailers")
+            if exchange is not None:
+                exchange.cut(ErrorCodes.PROTOCOL_ERROR)
+
     def _reset(self, event: StreamReset) -> None:
         id = event.stream_id
         if not event.remote_reset:
@@ -420,7 +466,21 @@ class H2Connection(asyncio.Protocol):
         for place, exchange in enumerate(self._uploads or ()):
             if place and self.gathered >= MAX_GATHERED:
                 break
-            exchange.give_back()
+            if not exchange.full:
+                exchange.give_back()
+
+    def holds(self, exchange: H2Exchange, size: int) -> None:
+        """An exchange keeps so many bytes whose rest has not come."""
+        if not size:
+            if exchange.size:
+                self.uploaded(exchange)
+            return
+        uploads = self._uploads = self._uploads if self._uploads is not None else {}
+        if size < exchange.size:
+            uploads.pop(exchange, None)  # something of it has come to its end: others have a turn
+        uploads[exchange] = None
+        self.gathered += size - exchange.size
+        exchange.size = size
 
     def uploaded(self, exchange: H2Exchange) -> None:
         """A body is complete, or given up."""
@@ -493,8 +553,7 @@ class H2Connection(asyncio.Protocol):
         if not exchange.complete:
             # 8.1: the answer does not need the rest of the request.
             with suppress(StreamClosedError):  # its end has come, and is yet to be worked through
-                self.machine.reset_stream(exchange.id, ErrorCodes.NO_ERROR)
-            self.flush()
+                self.refuse(exchange.id, ErrorCodes.NO_ERROR)
         if not self.streams:
             self._close_if_done()
             if self._out is None:

@@ -43,6 +43,10 @@ def fields(status: int, headers: Headers) -> list[tuple[bytes, bytes]]:
     return sent
 
 
+def _no_tunnel() -> Problem:
+    return Problem(400, "there is no WebSocket at this address")
+
+
 class H2Exchange(Exchange):
     """One request on a stream of its own."""
 
@@ -64,7 +68,7 @@ class H2Exchange(Exchange):
         self.bare = request.method == "HEAD"
         self.tunnelable = False  # an extended CONNECT
         self.parts: list[bytes] | None = None  # of the body, not yet taken
-        self.size = 0  # of the body so far, where it is wanted whole
+        self.size = 0  # of the body that is held until more has come: `holds`
         self.unopened = 0  # bytes that were received and not given back to the client's window
         self.full = False  # the plan takes no more for now
         self.taker: Tunnel | None = None  # who reads, once this is a tunnel
@@ -95,11 +99,21 @@ class H2Exchange(Exchange):
             self.parts.append(data)
             return
         if not self.full:
+            self._let_send()
+
+    def _let_send(self) -> None:
+        """Let the client send on, if it is its turn."""
+        if self.size:
+            self.connection.mind_uploads()
+        else:
             self.give_back()
 
+    def holds(self, size: int) -> None:
+        if self.open:
+            self.connection.holds(self, size)
+
     def _gather(self, data: bytes, limit: int) -> None:
-        self.size += len(data)
-        self.connection.gathered += len(data)
+        self.connection.holds(self, self.size + len(data))
         if self.size > limit:
             self.respond(problem_response(Problem(413, f"the body is larger than {limit} bytes")))
             return
@@ -131,7 +145,7 @@ class H2Exchange(Exchange):
         if not self.parts:
             self.parts = None
             if self.open and not self.full:
-                self.give_back()
+                self._let_send()
                 if self.complete and self.sink is not None:
                     self.sink.eof()
 
@@ -154,7 +168,7 @@ class H2Exchange(Exchange):
         except Exception:  # noqa: BLE001  # a fault of ours must not reach other clients
             _log.exception("%s %r failed", self.request.method, self.request.target[:200])
             if self.plan is None or self.owner is not None or not self.open:
-                self.abort()
+                self.cut(ErrorCodes.INTERNAL_ERROR)
             else:
                 self.respond(problem_response(Problem(500, "the server has a fault")))
         if self.open and self.sink is not None:
@@ -170,6 +184,9 @@ class H2Exchange(Exchange):
             return
         if response.status >= 400:
             self.connection.service.meters.refused += 1
+        elif self.tunnelable and response.status < 300:
+            # RFC 8441, 5: whatever is 2xx would say that the WebSocket is open.
+            response = problem_response(_no_tunnel())
         headers = response.headers
         if response.status not in (204, 304):
             headers = (*headers, ("Content-Length", str(len(response.body))))
@@ -180,6 +197,8 @@ class H2Exchange(Exchange):
         self._answered()
 
     def start(self, status: int, headers: Headers) -> Callable[[bytes], None]:
+        if self.tunnelable:
+            raise _no_tunnel()
         self._head(status, headers)
         self._let_go()
         return self.output.write
@@ -310,13 +329,17 @@ class H2Exchange(Exchange):
             if self.parts is not None:
                 self.take_parts()
             else:
-                self.give_back()
+                self._let_send()
 
     def abort(self) -> None:
+        self.cut(ErrorCodes.CANCEL)
+
+    def cut(self, code: ErrorCodes) -> None:
+        """End the stream at once, for a reason."""
         if self.open:
             owner = self.owner
             self.complete = True  # the reset ends what the client sends as well
-            self.output.reset(ErrorCodes.INTERNAL_ERROR)
+            self.output.reset(code)
             if owner is not None:
                 owner.gone()
 

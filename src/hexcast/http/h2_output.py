@@ -79,6 +79,7 @@ class Output:
             machine.outbound_flow_control_window -= size
             connection = self.connection
             connection.sent += 1
+            connection.sent_bytes += size
             header = _pack(size >> 8, size & 255, 0, 0, self.id)
             if size <= _MAX_JOINED:
                 connection.send(header + data)
@@ -104,6 +105,7 @@ class Output:
             return
         if last and self.queue is None and len(last) <= self._window():
             self.connection.sent += 1
+            self.connection.sent_bytes += len(last)
             self.machine.send_data(self.id, last, end_stream=True)
             self._ended()
             return
@@ -131,6 +133,7 @@ class Output:
             self.state.outbound_flow_control_window -= size
             self.machine.outbound_flow_control_window -= size
             connection.sent += 1
+            connection.sent_bytes += size
             connection.send(_pack(size >> 8, size & 255, 0, 0, self.id))
             connection.send(data[:size])
             if size < len(data):
@@ -169,8 +172,7 @@ class Output:
     def reset(self, code: ErrorCodes) -> None:
         """End the stream as broken."""
         if not self.closed:
-            self.machine.reset_stream(self.id, code)
-            self.connection.flush()
+            self.connection.refuse(self.id, code)
             self.close()
             self.watcher.ended()
 

@@ -351,6 +351,9 @@ class Metered(Exchange):
 
     # Passed on
 
+    def holds(self, size: int) -> None:
+        self._inner.holds(size)
+
     def cork(self) -> None:
         self._inner.cork()
 

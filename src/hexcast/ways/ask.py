@@ -103,6 +103,9 @@ def _way(request: Request) -> tuple[Way, bool]:
     if named or "way" in request.query:
         if named not in WAYS:
             raise Problem(400, f"way is one of {', '.join(WAYS)}")
+        if upgrade and request.version == "2" and named != "websocket":
+            # Over HTTP/1.1 an Upgrade may be ignored; RFC 8441 knows no other answer to a CONNECT.
+            raise Problem(400, f"a WebSocket was asked for, and way={named}")
         return named, True  # type: ignore[return-value]  # checked against WAYS
     if upgrade:
         return "websocket", False

@@ -142,7 +142,7 @@ class Receiver:
     """Reads what a client sends. Need not be kept while it is `idle`."""
 
     __slots__ = (
-        "_extensions", "_fragments", "_is_text", "_limit", "_parsing", "_reader", "_size"
+        "_extensions", "_fragments", "_is_text", "_limit", "_parsing", "_reader"
     )  # fmt: skip
 
     def __init__(self, limit: int, *, packed: bool = False) -> None:
@@ -153,9 +153,13 @@ class Receiver:
         )
         self._reader = StreamReader()
         self._parsing: Generator[None, None, Frame] | None = None
-        self._fragments: list[bytes] | None = None  # of the message under way
+        self._fragments: bytearray | None = None  # of the message under way
         self._is_text = False
-        self._size = 0
+
+    @property
+    def held(self) -> int:
+        """Bytes of the frame and the message under way."""
+        return len(self._reader.buffer) + len(self._fragments or b"")
 
     @property
     def idle(self) -> bool:
@@ -186,7 +190,7 @@ class Receiver:
             self._parsing = Frame.parse(
                 reader.read_exact,
                 mask=True,
-                max_size=max(self._limit - self._size, 125),
+                max_size=max(self._limit - len(self._fragments or b""), 125),
                 extensions=self._extensions,
             )
         try:
@@ -215,17 +219,15 @@ class Receiver:
         else:
             if self._fragments is not None:
                 raise Violation(CloseCode.PROTOCOL_ERROR, "a message inside another")
-            self._fragments = []
+            self._fragments = bytearray()
             self._is_text = frame.opcode is Opcode.TEXT
-        if data:  # empty ones without end must not gather
-            self._fragments.append(data)
-        self._size += len(data)
-        if self._size > self._limit:
+        self._fragments += data
+        if len(self._fragments) > self._limit:
             raise self._too_big()
         if not frame.fin:
             return None
-        whole = b"".join(self._fragments)
-        self._fragments, self._size = None, 0
+        whole = bytes(self._fragments)
+        self._fragments = None
         if self._is_text:
             try:
                 whole.decode()

@@ -31,6 +31,9 @@ __all__ = ["PROTOCOL", "WebSocketForm", "websocket"]
 PROTOCOL = "hexcast.v1"
 PING_SECONDS = 20.0
 CLOSE_SECONDS = 3.0
+STILL_SECONDS = 60.0
+"""How long a message that has begun may stand still."""
+
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
 
 
@@ -157,8 +160,8 @@ class Session:
     """One client's WebSocket: the tunnel's bytes, its subscriber, and its closing handshake."""
 
     __slots__ = (
-        "closing", "context", "conversation", "exchange", "heard", "hearing", "packed", "paused",
-        "receiver", "subscriber", "write",
+        "closing", "context", "conversation", "exchange", "heard", "hearing", "held", "packed",
+        "paused", "receiver", "still", "subscriber", "write",
     )  # fmt: skip
 
     def __init__(self, context: Context, exchange: Exchange, *, packed: bool = False) -> None:
@@ -171,6 +174,8 @@ class Session:
         self.receiver: frames.Receiver | None = None  # while a frame or message is under way
         self.hearing = True  # it may still send: no close, and no violation, has come
         self.heard = True  # anything since the last ping
+        self.held = 0  # bytes of the message under way
+        self.still = 0  # pings since it moved
         self.paused = False
         self.closing = False  # our close frame is sent
 
@@ -186,6 +191,15 @@ class Session:
 
     def feed(self, data: bytes) -> None:
         self.heard = True
+        self._feed(data)
+        held = self.receiver.held if self.receiver is not None else 0
+        if held or self.held:
+            if held != self.held:
+                self.still = 0
+            self.held = held
+            self.exchange.holds(held)
+
+    def _feed(self, data: bytes) -> None:
         if not self.hearing:
             return
         receiver = self.receiver
@@ -276,6 +290,11 @@ class Session:
             if not self.heard:
                 self.close(CloseCode.INTERNAL_ERROR, "no answer to a ping")
                 return
+            if self.receiver is not None:
+                self.still += 1
+                if self.still * PING_SECONDS > STILL_SECONDS:
+                    self.close(CloseCode.POLICY_VIOLATION, "the message took too long")
+                    return
             self.heard = False
             self.write(frames.ping())
             if self.conversation is not None:
