@@ -140,6 +140,11 @@ export class Hexcast extends EventTarget {
 export interface BindOptions extends Options {
   /** Where the topics are; by default beside this module. */
   url?: string | URL;
+  /**
+   * With `since`: puts back what the author wrote in an element that was filled in and has nothing to
+   * show any more, if that is still wanted when it is known.
+   */
+  own?: (element: HTMLElement, wanted: () => unknown) => Promise<unknown>;
 }
 
 /**

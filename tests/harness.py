@@ -146,6 +146,8 @@ class Server(Endpoint):
         env = {k: v for k, v in os.environ.items() if not k.startswith("HEXCAST_")}
         if self.debug:
             env["PYTHONASYNCIODEBUG"] = "1"
+        if self._stderr is not None:  # started again
+            self._stderr.close()
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (closed in __exit__)
         self.process = subprocess.Popen(
             self.command(), env=env, stdin=subprocess.DEVNULL,

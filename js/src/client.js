@@ -4,12 +4,12 @@
  * What a topic has had already is known by its id and left out, however it comes again.
  */
 
-import { AGAIN, CLIMB, END, Link } from "./link.js";
+import { WAYS } from "./ways.js";
 import { publish } from "./publish.js";
 import { Readers } from "./readers.js";
-import { address, HexcastError, whole } from "./requests.js";
+import { AGAIN, CLIMB, END, Link } from "./link.js";
 import { merge, newer } from "./values.js";
-import { WAYS } from "./ways.js";
+import { address, HexcastError, whole } from "./requests.js";
 
 const HELD = 1e5; // topics whose newest record is kept
 const SLOWEST_CLIMB = 6e5, SLOWEST_RETRY = 3e4, STEADY = 5e3; // ms
@@ -43,7 +43,6 @@ export class Hexcast extends EventTarget {
     this._cursor = this._options.since;
     this._climb = this._options.climb;
     for (const each of names) this._topics.add(each);
-    const { signal } = this._stop;
     for (const type of ["online", "offline", "visibilitychange"]) // the last one bubbles
       world.addEventListener?.(type, () => {
         const link = this._link;
@@ -52,7 +51,7 @@ export class Hexcast extends EventTarget {
         this._fails = 0;
         this._hurry = true;
         this._readers._tick();
-      }, { signal });
+      }, this._stop); // for its signal
     this._run();
   }
 
@@ -73,7 +72,10 @@ export class Hexcast extends EventTarget {
 
   drop(...names) {
     const dropped = names.filter((name) => this._topics.delete(name));
-    for (const set of [this._held, this._fresh]) dropped.forEach((name) => set.delete(name));
+    for (const name of dropped) {
+      this._held.delete(name);
+      this._fresh.delete(name);
+    }
     this._changed(dropped);
   }
 

@@ -8,16 +8,19 @@ import { Hexcast } from "./client.js";
 import { pick, text } from "./values.js";
 
 const MARKED = "[data-topic],live-value[topic]";
+const BAD = /(^|\/)\.{0,2}(\/|$)|[*\p{Cc}\p{Cs}]/u; // in what is no topic's name
 let bound = false; // whether the page has been bound
 let warned = "";
 
-const find = (node) => [
-  ...node.matches?.(MARKED) ? [node] : [], ...node.querySelectorAll?.(MARKED) ?? [],
-];
+const find = (node) => [node, ...node.querySelectorAll?.(MARKED) ?? []].filter((each) => each.matches?.(MARKED));
 
 const wish = (element) => ({
   topic: element.getAttribute("topic"), part: element.getAttribute("part"), ...element.dataset,
 });
+
+const warn = (what) => {
+  if (warned != (warned = "hexcast: " + what)) console.warn(warned);
+};
 
 /** The text of a value or a part of it; undefined where there is none. */
 function words({ op, type, data }, part) {
@@ -29,19 +32,20 @@ function words({ op, type, data }, part) {
 function show(element, shown, record) {
   const { topic, part, attr, html, _first } = shown, tag = element.localName;
   const value = words(record, part), wanted = value ?? _first;
-  if (!settable(tag, attr) || attr && value && foreign(attr, value)) {
-    if (warned != (warned = `hexcast: ${topic} does not set ${attr ?? "the content"} of ${tag}`)) console.warn(warned);
-  } else if (attr) {
+  // The function that gives it is asked once, until there is a value again.
+  if (shown._own = wanted?.call && (shown._own || wanted(element, () => shown._own))) return;
+  if (!settable(tag, attr) || attr && value && foreign(attr, value))
+    warn(`${topic} does not set ${attr ?? "the content"} of ${tag}`);
+  else if (attr) {
     if (wanted == null) element.removeAttribute(attr);
     else if (element.getAttribute(attr) != wanted) element.setAttribute(attr, wanted);
-  } else if (typeof wanted != "string") element.replaceChildren(...wanted);
+  } else if (typeof wanted != "string") element.replaceChildren(...wanted ?? "");
   else if (value != null && html != null && /^text\/html\b/i.test(record.type)) {
     if (element.innerHTML != value) element.innerHTML = value;
   } else if (element.textContent != wanted || element.firstElementChild) {
     // A text is changed in place: nothing is put in or taken out, a selection stays.
-    const { firstChild } = element;
-    if (firstChild && firstChild == element.lastChild && firstChild.nodeType == 3) firstChild.data = wanted;
-    else element.textContent = wanted;
+    const { firstChild, lastChild } = element;
+    (firstChild?.nodeType == 3 && firstChild == lastChild ? firstChild : element).textContent = wanted;
   }
 }
 
@@ -52,12 +56,13 @@ export function bind(root = document, { url = new URL("topics", import.meta.url)
   const places = new Map(); // topic: its elements
   const take = (element, filled) => {
     const shown = wish(element), { topic, attr } = shown, had = known.get(element);
-    // What the server has filled in is not the author's own.
-    shown._first = had && had.attr == attr ? had._first : filled ? ""
+    // One name that is no topic would have all the others refused with it.
+    if (BAD.test(topic) || new Blob([topic]).size > 255) return warn(topic + " is no topic");
+    // Of a page that the server has filled in only the server knows what the author wrote.
+    shown._first = had && had.attr == attr ? had._first : filled ? options.own
       : attr ? element.getAttribute(attr) : element.firstElementChild ? [...element.childNodes] : element.textContent;
     known.set(element, shown);
-    places.has(topic) || places.set(topic, new Set());
-    places.get(topic).add(element);
+    places.set(topic, (places.get(topic) ?? new Set()).add(element));
     return shown;
   };
   for (const element of find(root)) take(element, options.since);
@@ -72,9 +77,9 @@ export function bind(root = document, { url = new URL("topics", import.meta.url)
     const fresh = new Set();
     for (const element of touched) places.get(known.get(element)?.topic)?.delete(element);
     for (const element of touched) if (root.contains(element) && element.matches(MARKED)) {
-      const shown = take(element), record = live._held.get(shown.topic);
+      const shown = take(element), record = live._held.get(shown?.topic);
       if (record) show(element, shown, record);
-      else fresh.add(shown.topic);
+      else if (shown) fresh.add(shown.topic);
     }
     const stale = [...places.keys()].filter((topic) => !places.get(topic).size && places.delete(topic));
     if (fresh.size) live.add(...fresh);

@@ -1,6 +1,6 @@
-/*! Hexcast, MIT licence; written in js/src */
+/*! Hexcast, MIT */
 // The module as it is served, in parts. `make js` puts them together as ../hexcast.js.
 
-export { Hexcast } from "./client.js";
 export { bind } from "./elements.js";
+export { Hexcast } from "./client.js";
 export { HexcastError } from "./requests.js";

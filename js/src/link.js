@@ -19,7 +19,7 @@ export class Link {
   get _over() { return this._signal.aborted; }
 
   /** In `ms` from now, unless it is armed again before, does `then`, or ends. Without `ms`: never. */
-  _arm(ms, then = () => this._end(new HexcastError("nothing is heard", { _down: true }))) {
+  _arm(ms, then = () => this._end(new HexcastError("silence", { _down: true }))) {
     clearTimeout(this._timer);
     this._heard = Date.now();
     if (ms && !this._over) this._timer = setTimeout(then, ms);

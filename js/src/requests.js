@@ -16,11 +16,9 @@ export class HexcastError extends Error {
 
 /** The URL of all topics with a query, or of one topic. Members without a value are left out. */
 export function address({ _base }, query = {}, topics = [], one = "") {
-  const url = new URL(_base + one.split("/").map((part) => part && "/" + encodeURIComponent(part)).join(""));
-  for (const [key, value] of [
-    ...Object.entries(query),
-    ...topics.map((topic) => ["topic", topic]),
-  ]) if (value || value === 0) url.searchParams.append(key, value);
+  const url = new URL(_base + (one && "/" + encodeURIComponent(one).replaceAll("%2F", "/")));
+  for (const key in query) if (query[key]) url.searchParams.append(key, query[key]);
+  for (const topic of topics) url.searchParams.append("topic", topic);
   return url;
 }
 
@@ -37,8 +35,8 @@ export async function request(client, url, init) {
     cache: "no-store", credentials, ...init,
     headers: { ...init.headers, ...token && { authorization: "Bearer " + token } },
   });
-  const { ok, status, headers } = response;
-  if (ok) return response;
+  const { status, headers } = response;
+  if (response.ok) return response;
   if (status == 401) client._token = undefined;
   const { title = "refused", detail } = await response.json().catch(() => ({})), after = headers.get("retry-after");
   throw new HexcastError(title, {

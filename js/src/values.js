@@ -9,7 +9,7 @@ const raw = (value) => JSON.isRawJSON?.(value);
 const object = (value) => value && typeof value == "object" && !Array.isArray(value) && !raw(value);
 
 const own = (_, value, context) =>
-  typeof value == "number" && JSON.rawJSON && context?.source && context.source != value + ""
+  typeof value == "number" && JSON.rawJSON && context.source != value + ""
     ? JSON.rawJSON(context.source) : value;
 
 export const parse = (json, exact) => JSON.parse(json, exact ? own : undefined);

@@ -68,8 +68,8 @@ async function sse(client, link) {
   link._arm(patience);
   const { status, headers, body } = await request(client, client._from({ way: "sse" }), { signal: link._signal });
   if (status == 204) return END;
-  if (!/^text\/event-stream/.test(headers.get("content-type")))
-    throw new HexcastError("no event stream", { _down: true });
+  if (!/event-stream/.test(headers.get("content-type")))
+    throw new HexcastError("no stream", { _down: true });
   const reader = body.pipeThrough(new TextDecoderStream()).getReader(), read = events();
   for (let began; ; began = true) {
     const { done, value } = await reader.read();
@@ -96,7 +96,7 @@ async function poll(client, link, held) {
   if (client.cursor) await client._join(link);
   else client._move(await client._load(client.topics, link, last));
   for (let wait = 0; ; wait = held ? HELD : 0) {
-    const url = client._from({ way: held ? "long-poll" : "poll", wait: wait / 1e3, limit: 1000 });
+    const url = client._from({ way: held ? "long-poll" : "poll", wait: wait / 1e3 + "", limit: 1000 });
     const batch = await whole(client, url, link, wait + patience);
     client._live(link);
     if (batch.gap) await client._message({ gap: batch.gap }, link);
@@ -121,7 +121,7 @@ async function slot({ _base }, link) {
   for (let place = 0; place < 4; place++)
     if (await new Promise((got) => locks.request(_base + place, { ifAvailable: true },
       (lock) => (got(lock), lock && link._done)).catch(() => got(true)))) return;
-  throw new HexcastError("no connection is free", { _down: true });
+  throw new HexcastError("no connection", { _down: true });
 }
 
 export const WAYS = { websocket, sse, "long-poll": longPoll, poll };

@@ -15,7 +15,7 @@ export async function use(): Promise<string> {
   new Hexcast("/topics/a", { ways: ["push"] });
   // @ts-expect-error: a published record cannot be a gap
   live.addEventListener("record", ({ detail }) => detail.before);
-  const bound: Hexcast = bind(document, { since: "a-1" });
+  const bound: Hexcast = bind(document, { since: "a-1", own: async (element, wanted) => wanted() && element.remove() });
   bound.add("b", "c/*");
   bound.drop("b");
   return (await live.put("a", { x: 1 }, { headers: { "if-match": '"a-1"' } })).id + (bound.cursor ?? "");

@@ -176,6 +176,107 @@ async def test_a_deleted_topic_gives_the_authors_content_back(site: Site) -> Non
         await text(page, "#a", "again")
 
 
+async def test_what_has_no_such_part_keeps_its_authors_content(site: Site) -> None:
+    topic, none = unique(), unique()
+    site.write(
+        "parts.html",
+        "<!doctype html><title>x</title><link rel=icon href=data:,>"
+        f"<p id=n data-topic={topic} data-part=n>no n</p>"
+        f"<p id=m data-topic={topic} data-part=m>no <i>m</i></p>"
+        f"<a id=to data-topic={topic} data-part=to data-attr=href href=/own>x</a>"
+        f"<a id=bare data-topic={topic} data-part=to data-attr=title>x</a>"
+        f"<p id=none data-topic={none} data-part=n>nothing</p>",
+    )
+
+    async def shown(page: Page, n: str, m: str, to: str, title: str | None) -> None:
+        await told(
+            page,
+            "[...document.querySelectorAll('#n,#m')].map(e => e.innerHTML).concat("
+            "[...document.querySelectorAll('a')].map(e => e.getAttribute(e.dataset.attr)))",
+            lambda seen: seen == [n, m, to, title],
+        )
+
+    await put(site, topic, '{"n": 1}', fields=JSON)
+    async with chromium() as browser, page_of(browser) as page:
+        errors = listen(page)
+        await page.goto(f"{site.url}/parts.html")
+        await shown(page, "1", "no <i>m</i>", "/own", None)
+        await put(site, topic, '{"n": 2}', fields=JSON)
+        await shown(page, "2", "no <i>m</i>", "/own", None)
+        await put(site, topic, '{"m": 3, "to": "/there"}', fields=JSON)
+        await shown(page, "no n", "3", "/there", "/there")
+        await put(site, topic, '{"n": 4}', fields=JSON)
+        await shown(page, "4", "no <i>m</i>", "/own", None)
+        await put(site, none, '{"m": 1}', fields=JSON)
+        await put(site, topic, "not JSON")
+        await shown(page, "no n", "no <i>m</i>", "/own", None)
+        assert (await ask(site, "DELETE", path(topic))).status == 200
+        await put(site, topic, '{"n": 5, "to": "/back"}', fields=JSON)
+        await shown(page, "5", "no <i>m</i>", "/back", "/back")
+        await text(page, "#none", "nothing")
+        assert not errors
+
+
+async def test_a_name_that_is_no_topic_stops_nothing_else(site: Site) -> None:
+    topic = unique()
+    bad = ["bad//t", "/x", "x/", "../x", "x/./y", "a&#7;b", "a*b", "", "e" * 256, "é" * 128]
+    good = ["e" * 255, "..x/.y/z..", "é" * 127]
+    site.write(
+        "names.html",
+        f"<!doctype html><title>x</title><p id=a data-topic={topic}>-</p>"
+        + "".join(f"<i data-topic='{name}'>own</i>" for name in bad)
+        + "".join(f"<b data-topic='{name}'>own</b>" for name in good),
+    )
+    async with chromium() as browser, page_of(browser) as page:
+        said: list[str] = []
+        page.on("console", lambda line: said.append(line.text))
+        await page.goto(f"{site.url}/names.html")
+        await put(site, topic, "live")
+        await text(page, "#a", "live")
+        for name in good:
+            await put(site, name, "good")
+        await told(
+            page, "[...document.querySelectorAll('b')].map(e => e.textContent)",
+            lambda seen: seen == ["good"] * len(good),
+        )  # fmt: skip
+        await page.evaluate("document.body.insertAdjacentHTML('beforeend', '<i data-topic=/y>own')")
+        await page.evaluate("document.querySelector('b').dataset.topic = 'now//bad'")
+        await put(site, topic, "still live")
+        await text(page, "#a", "still live")
+        own = await page.evaluate("[...document.querySelectorAll('i')].map(e => e.textContent)")
+        assert own == ["own"] * (len(bad) + 1)
+        assert sum("is no topic" in line for line in said) == len(bad) + 2
+        assert not any("400" in line for line in said)
+
+
+async def test_what_a_restart_has_lost_is_shown_no_longer(tmp_path: Path) -> None:
+    with Site(tmp_path) as site:
+        site.write(
+            "epoch.html",
+            "<!doctype html><title>x</title><p id=a data-topic=a>own <i>a</i></p>"
+            "<p id=b data-topic=b>own b</p><a id=c data-topic=a data-attr=title title=own>x</a>"
+            "<p id=s data-topic=s>own s</p>",
+        )
+        await put(site, "a", "gone")
+        await put(site, "b", "old")
+        await publish(site, "s", "passed")
+        async with chromium() as browser, page_of(browser) as page:
+            await page.goto(f"{site.url}/epoch.html")
+            await text(page, "#a", "gone")
+            await put(site, "b", "live")
+            await text(page, "#b", "live")
+            site.stop()
+            site.start()
+            await put(site, "b", "new")
+            await text(page, "#b", "new")
+            await text(page, "#a", "own a")
+            await text(page, "#s", "own s")
+            assert await page.evaluate("document.querySelectorAll('#a i').length") == 1
+            assert await page.get_attribute("#c", "title") == "own"
+            await put(site, "a", "again")
+            await text(page, "#a", "again")
+
+
 async def test_elements_that_come_later_are_kept_current_too(site: Site) -> None:
     topic, later = unique(), unique()
     site.write("later.html", f"<!doctype html><title>x</title><p id=a data-topic={topic}>-</p>")
