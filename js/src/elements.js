@@ -5,10 +5,9 @@
 
 import { foreign, settable } from "./attributes.js";
 import { Hexcast } from "./client.js";
-import { pick, text } from "./values.js";
+import { BAD, pick, text } from "./values.js";
 
 const MARKED = "[data-topic],live-value[topic]";
-const BAD = /(^|\/)\.{0,2}(\/|$)|[*\p{Cc}\p{Cs}]/u; // in what is no topic's name
 let bound = false; // whether the page has been bound
 let warned = "";
 

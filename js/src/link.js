@@ -2,9 +2,9 @@
 
 import { HexcastError } from "./requests.js";
 
-export const AGAIN = Symbol("again"); // ended by us: go on from the cursor at once
-export const CLIMB = Symbol("climb"); // ended by us: try a better way
-export const END = Symbol("end"); // the topic has ended
+export const AGAIN = Symbol(); // ended by us: go on from the cursor at once
+export const CLIMB = Symbol(); // ended by us: try a better way
+export const END = Symbol(); // the topic has ended
 
 export class Link {
   _adding = 0; // subscriptions whose records may come before what is older

@@ -1,6 +1,6 @@
 /** Requests to the server: where they go, with whose token, and what a refusal says. */
 
-import { parse } from "./values.js";
+import { BAD, parse } from "./values.js";
 
 const TOKEN_WAIT = 6e4; // ms in which getToken has to answer
 
@@ -16,7 +16,8 @@ export class HexcastError extends Error {
 
 /** The URL of all topics with a query, or of one topic. Members without a value are left out. */
 export function address({ _base }, query = {}, topics = [], one = "") {
-  const url = new URL(_base + (one && "/" + encodeURIComponent(one).replaceAll("%2F", "/")));
+  // What is no topic is for the server to refuse: as a path, `..` would lead to another topic.
+  const url = new URL(_base + (one && "/" + encodeURIComponent(one).replaceAll(BAD.test(one) ? "/" : "%2F", "/")));
   for (const key in query) if (query[key]) url.searchParams.append(key, query[key]);
   for (const topic of topics) url.searchParams.append("topic", topic);
   return url;

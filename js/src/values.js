@@ -12,6 +12,9 @@ const own = (_, value, context) =>
   typeof value == "number" && JSON.rawJSON && context.source != value + ""
     ? JSON.rawJSON(context.source) : value;
 
+/** What is in no topic's name. */
+export const BAD = /(^|\/)\.{0,2}(\/|$)|[*\p{Cc}\p{Cs}]/u;
+
 export const parse = (json, exact) => JSON.parse(json, exact ? own : undefined);
 
 /** What an element shows: a string as it is, null as nothing, an object or array as compact JSON. */

@@ -95,7 +95,8 @@ async function poll(client, link, held) {
   const { patience, every, last } = client._options;
   if (client.cursor) await client._join(link);
   else client._move(await client._load(client.topics, link, last));
-  for (let wait = 0; ; wait = held ? HELD : 0) {
+  // Held longer each time: a proxy that swallows held requests is found out by a short one.
+  for (let wait = 0; ; wait = held ? Math.min(HELD, wait * 4 + 1e3) : 0) {
     const url = client._from({ way: held ? "long-poll" : "poll", wait: wait / 1e3 + "", limit: 1000 });
     const batch = await whole(client, url, link, wait + patience);
     client._live(link);

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import mimetypes
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -92,6 +93,7 @@ class Proxy(Endpoint):
         self.upstream = upstream
         self.site = site
         self.refuse_websocket = False
+        self.swallow_held = False  # answer no request that may be held
         self.closed = False  # take no connections
         self.flows = asyncio.Event()  # while it is not set, no byte passes to the browser
         self.flows.set()
@@ -133,6 +135,9 @@ class Proxy(Endpoint):
         if self.refuse_websocket and b"upgrade: websocket" in head.lower():
             writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
             await writer.drain()
+            return
+        if self.swallow_held and re.search(rb"[?&]wait=[^0&]", head):
+            await reader.read()  # until the client gives up
             return
         # One request a connection, so that each is looked at.
         if b"upgrade: websocket" not in head.lower():

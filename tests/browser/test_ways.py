@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from browsing import Proxy, follow, page_of, pages, until
-from harness import Endpoint, Server, ask, path, publish, seeded, unique
+from harness import Endpoint, Server, ask, get, path, publish, seeded, unique
 from nginx import nginx
 from playwright.async_api import Browser
 
@@ -125,6 +125,35 @@ async def test_a_proxy_that_buffers(browser: Browser, tmp_path: Path) -> None:
             await say(server, topic, 1, 50)
             await exactly(page, 50)
             assert await page.evaluate("ways") == ["long-poll"]
+
+
+async def test_a_proxy_that_swallows_held_requests(server: Server, browser: Browser) -> None:
+    """The first answer of a long poll comes at once; whether one is held is known by the next."""
+    topic = unique("swallowed")
+    async with Proxy(server) as proxy, page_of(browser) as page:
+        proxy.swallow_held = True
+        ways = ["long-poll", "poll"]
+        await follow(page, proxy, path(topic), ways=ways, patience=1000, every=200)
+        await until(page, "live.way == 'poll'", 10)
+        await say(server, topic, 1, 50)
+        await exactly(page, 50)
+
+
+async def test_a_name_that_is_no_topic_is_published_nowhere(
+    server: Server, browser: Browser
+) -> None:
+    stem = unique("no")
+    async with page_of(browser) as page:
+        await follow(page, server, path(stem))
+        for name in ("a//b", "a/../b", "a/./b", "/lead", "trail/", "true//x", "..", ""):
+            name = name.replace("b", stem).replace("x", stem)
+            status = await page.evaluate(
+                "(name) => live.post(name, 'x').then(() => 200, (error) => error.status)", name
+            )
+            assert status in (400, 404, 405, 415), (name, status)
+        assert await page.evaluate("live.post('true', 'x').then(() => 200)") == 200
+    live = (await get(server, "/topics")).json()["topics"]
+    assert not [topic["topic"] for topic in live if stem in topic["topic"]]
 
 
 async def test_it_steps_up_again(server: Server, browser: Browser) -> None:

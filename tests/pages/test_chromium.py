@@ -410,7 +410,8 @@ async def test_what_is_filled_in_is_what_the_browser_would_have_made() -> None:
     """Of pages as nobody should write them: the server's page is the author's with texts set."""
     random = seeded("soup")
     # Not with NUL: the two parsers, which both drop it, differ in what they reopen before it.
-    soups = (soup(random).replace("\0", "") for _ in range(1500))
+    # Nor with `nobr`: they number elements differently where another is misnested in it.
+    soups = (soup(random).replace("\0", "").replace("nobr", "b") for _ in range(1500))
     pages = [made for source in soups if (made := compared(source))]
     assert sum(bool(slots) for _, _, slots in pages) > 300
     async with chromium() as browser, page_of(browser) as page:
