@@ -1,7 +1,7 @@
 # `make demo` and `make test` need nothing but Python 3.11+ (and, for the tests, Debian's packages).
 VENV := .venv
 BIN := $(VENV)/bin
-WORKERS ?= 2
+WORKERS ?= 3
 
 .PHONY: demo test test-long check format js bench clean
 
@@ -14,7 +14,7 @@ test: $(VENV)/dev.installed  ## all tests, with real servers, browsers and forei
 
 test-long: $(VENV)/dev.installed  ## the runs that take minutes
 	./tests/debian.sh
-	$(BIN)/pytest -m long tests $(ARGS)
+	$(BIN)/pytest -n $(WORKERS) -m long tests $(ARGS)
 
 check: $(VENV)/dev.installed  ## format, lint, types
 	$(BIN)/ruff format --check .

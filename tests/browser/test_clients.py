@@ -17,7 +17,7 @@ from harness import Server, program, publish
 from npm import install
 from playwright.async_api import Browser, Page
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.long, pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
 SITE = Path(__file__).resolve().parents[2] / "examples" / "clients"
 TEXT = {"Content-Type": "text/plain; charset=utf-8"}

@@ -114,7 +114,10 @@ async def test_a_fetch_that_does_not_revalidate_is_never_shown_what_is_old(serve
 
 @pytest.mark.parametrize(
     ("query", "script"),
-    [("?way=refresh&every=1", False), ("?way=refresh&every=1&x=a:b*(c)+", True)],
+    [
+        pytest.param("?way=refresh&every=1", False, marks=pytest.mark.long),
+        ("?way=refresh&every=1&x=a:b*(c)+", True),
+    ],
 )
 async def test_a_page_that_refreshes_itself_costs_what_changed(
     server: Server, query: str, script: bool
