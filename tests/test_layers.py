@@ -31,6 +31,7 @@ ORDER = [
     "feed",
     "http",
     "publishing",
+    "batches",
     "ways",
     "pages",
     "lab",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from . import __version__, publishing
+from . import __version__, batches, publishing
 from .http.access import Access
 from .http.exchange import Body, Exchange, Plan, Response
 from .http.negotiate import prefers_html
@@ -149,7 +149,7 @@ class App:
             ):
                 raise Problem(415, "a batch is application/x-ndjson, one object a line")
             limit = self._context.settings.body_limit
-            return Plan(partial(publishing.batch, self._context.hub, limit), Body.STREAM)
+            return Plan(partial(batches.batch, self._context.hub, limit), Body.STREAM)
         return self._options_or_refuse(request, TOPICS_METHODS)
 
     def _ask(self, request: Request, selector: Selector, *, one: bool) -> Ask:

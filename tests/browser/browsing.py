@@ -10,13 +10,9 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
-from harness import Endpoint, deadline, program
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
-
-ARGUMENTS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
+from browsers import chromium as chromium
+from harness import Endpoint, deadline
+from playwright.async_api import Browser, BrowserContext, Page
 
 FOLLOW = """async ([url, options]) => {
     const {Hexcast} = await import(new URL('/hexcast.js', location));
@@ -29,18 +25,6 @@ FOLLOW = """async ([url, options]) => {
         .catch((error) => told.push(['thrown', error.title]));
 }"""
 """Follows a topic; `seen` are the data of its records, `told` and `ways` the events."""
-
-
-@asynccontextmanager
-async def chromium() -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=program("chromium"), args=ARGUMENTS, headless=True
-        )
-        try:
-            yield browser
-        finally:
-            await browser.close()
 
 
 @asynccontextmanager

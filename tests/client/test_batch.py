@@ -220,7 +220,7 @@ async def test_a_quiet_source_holds_no_connection(
     async def slow() -> AsyncIterator[Message]:
         for n in range(3):
             yield Message(topic, n)
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(0.3)  # the silence that is tested: longer than IDLE_SECONDS
 
     async with Client(proxy.url) as behind:
         done = [ack async for ack in behind.publish_many(slow(), listener=notices.append)]

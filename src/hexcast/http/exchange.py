@@ -179,7 +179,7 @@ class Exchange(ABC):
     def cork(self) -> None:  # noqa: B027  # what is written over HTTP/1.1 is whole already
         """Let what is written from here on wait for `uncork`, to leave in one piece."""
 
-    def uncork(self) -> None:  # noqa: B027
+    def uncork(self) -> None:  # noqa: B027  # as for cork
         """Send what was written since `cork`."""
 
     def ping(self) -> None:  # noqa: B027  # HTTP/1.1 has none

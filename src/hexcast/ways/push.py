@@ -33,6 +33,7 @@ from .poll import (
     record_response,
 )
 from .sse import sse
+from .stream import OpenStream
 
 __all__ = ["PushForm", "Told", "push"]
 
@@ -173,18 +174,15 @@ def push(context: Context, ask: Ask, exchange: Exchange) -> None:
         subscriber.go(stream.write)
 
 
-class PushStream:
+class PushStream(OpenStream):
     """One client's stream of lines, and what is pushed beside it."""
 
-    __slots__ = ("context", "exchange", "form", "send", "subscriber")
+    __slots__ = ("form", "send")
 
     def __init__(self, context: Context, exchange: Exchange, form: PushForm) -> None:
-        self.context = context
-        self.exchange = exchange
+        super().__init__(context, exchange, "push")
         self.form = form
         self.send: Callable[[bytes], None] = _nowhere
-        self.subscriber: Subscriber | None = None
-        context.meters.ways["push"].clients += 1
 
     def write(self, chunk: bytes) -> None:
         """Push the records of a chunk and tell of them."""
@@ -206,31 +204,6 @@ class PushStream:
                 lines.append(form.record(record) if pushed else form.line(record, pushed=False))
         self.send(chunk if lines is None else b"".join(lines))
         exchange.uncork()
-
-    def over(self) -> None:
-        """Count this client out, once."""
-        subscriber, self.subscriber = self.subscriber, None
-        if subscriber is not None:
-            subscriber.leave()
-            self.context.meters.ways["push"].clients -= 1
-
-    def ended(self) -> None:
-        self.over()
-        self.exchange.finish()
-
-    def replayed(self) -> None:
-        """Only replays are told so."""
-
-    def pause(self) -> None:
-        if self.subscriber is not None:
-            self.subscriber.pause()
-
-    def resume(self) -> None:
-        if self.subscriber is not None:
-            self.subscriber.resume()
-
-    def gone(self) -> None:
-        self.over()
 
     def timeout(self) -> None:
         """Tell a quiet client where it is; a line of nothing would be no NDJSON, so ping."""

@@ -19,6 +19,7 @@ from .ask import Ask
 from .context import Context
 from .encode import gap_json, record_json
 from .poll import STREAM_HEADERS, has_ended
+from .stream import OpenStream
 
 __all__ = ["SseForm", "sse"]
 
@@ -167,42 +168,14 @@ def sse(context: Context, ask: Ask, exchange: Exchange) -> None:
         subscriber.go(write)
 
 
-class SseStream:
+class SseStream(OpenStream):
     """One client's stream."""
 
-    __slots__ = ("context", "exchange", "form", "subscriber")
+    __slots__ = ("form",)
 
     def __init__(self, context: Context, exchange: Exchange, form: SseForm) -> None:
-        self.context = context
-        self.exchange = exchange
+        super().__init__(context, exchange, "sse")
         self.form = form
-        self.subscriber: Subscriber | None = None
-        context.meters.ways["sse"].clients += 1
-
-    def over(self) -> None:
-        """Count this client out, once."""
-        subscriber, self.subscriber = self.subscriber, None
-        if subscriber is not None:
-            subscriber.leave()
-            self.context.meters.ways["sse"].clients -= 1
-
-    def ended(self) -> None:
-        self.over()
-        self.exchange.finish()
-
-    def replayed(self) -> None:
-        """Only replays are told so."""
-
-    def pause(self) -> None:
-        if self.subscriber is not None:
-            self.subscriber.pause()
-
-    def resume(self) -> None:
-        if self.subscriber is not None:
-            self.subscriber.resume()
-
-    def gone(self) -> None:
-        self.over()
 
     def timeout(self) -> None:
         """A heartbeat, so that proxies and the client know that the stream lives."""
