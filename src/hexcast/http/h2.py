@@ -38,13 +38,13 @@ from h2.events import (
     TrailersReceived,
     WindowUpdated,
 )
-from h2.exceptions import NoAvailableStreamIDError, ProtocolError, StreamClosedError
+from h2.exceptions import ProtocolError, StreamClosedError
 from h2.settings import SettingCodes, Settings
-from hpack import NeverIndexedHeaderTuple
 
 from ..problem import Problem
+from . import h2_push
 from .exchange import Body, Response
-from .h2_exchange import H2Exchange, fields
+from .h2_exchange import H2Exchange
 from .h2_guard import PREFACE, RESET_COST, Abuse, FrameGuard
 from .h2_output import Output
 from .h2_requests import Malformed, check_trailers, read_request
@@ -64,14 +64,12 @@ MAX_QUEUED = 4 * 2**20
 MAX_GATHERED = 4 * 2**20
 """Bytes held until more has come, over all streams, above which only the oldest goes on."""
 
-MAX_PUSHES = 100
 CONNECTION_WINDOW = 2**20
 LINGER_SECONDS = 2.0
 SILENT_SECONDS = 60.0
 """How long a client that is pinged may send nothing at all."""
 
 MAX_DISCARDED = 4 * 2**20
-_REAP_PUSHES = 64
 _WINDOW_UPDATE = struct.Struct(">HBBBLL")
 _LAST_STREAM = 2**31 - 1
 
@@ -115,10 +113,10 @@ class H2Connection(asyncio.Protocol):
     """A client's connection."""
 
     __slots__ = (
-        "_corked", "_discarded", "_goaway_sent", "_guard", "_out", "_pushed", "_reading",
+        "_corked", "_discarded", "_goaway_sent", "_guard", "_out", "_reading",
         "_received", "_unheard", "_uploads", "_waiting", "blocked", "bucket", "due", "finished",
-        "gathered", "machine", "pushes", "queued", "sent", "sent_bytes", "service", "streams",
-        "transport", "writable",
+        "gathered", "machine", "pushed", "pushes", "queued", "sent", "sent_bytes", "service",
+        "streams", "transport", "writable",
     )  # fmt: skip
 
     def __init__(self, service: Service) -> None:
@@ -145,7 +143,7 @@ class H2Connection(asyncio.Protocol):
         self._goaway_sent = False
         self._corked = False
         self._discarded = -1  # bytes thrown away while it lingers; -1 while it does not
-        self._pushed = 0
+        self.pushed = 0  # answers, since the connection began
         self._unheard = 0.0  # when the first ping was sent since which nothing came
 
     # From the transport
@@ -505,36 +503,7 @@ class H2Connection(asyncio.Protocol):
 
     def push(self, parent: H2Exchange, target: str, response: Response) -> bool:
         """Promise a GET of `target` on a stream and push its answer; False where it cannot be."""
-        machine = self.machine
-        limit = min(MAX_PUSHES, machine.remote_settings.max_concurrent_streams)
-        if self.push_denied or len(self.pushes) >= limit:
-            return False
-        try:
-            id = machine.get_next_available_stream_id()
-        except NoAvailableStreamIDError:
-            return False
-        self._pushed += 1
-        if self._pushed % _REAP_PUSHES == 0:
-            # The state machine lets go of streams that are over when it counts those that are not.
-            assert machine.open_outbound_streams >= 0
-        machine.push_stream(
-            parent.id,
-            id,
-            [
-                (b":method", b"GET"),
-                (b":scheme", b"https" if self.service.secure else b"http"),
-                (b":authority", parent.authority),
-                NeverIndexedHeaderTuple(b":path", target.encode("ascii")),
-            ],
-        )
-        machine.send_headers(id, fields(response.status, response.headers))
-        push = _Push(parent)
-        self.pushes[id] = push.output = Output(self, id, push)
-        push.output.end(response.body)
-        self.flush()
-        if not push.output.closed:
-            push.waits()
-        return True
+        return h2_push.push(self, parent, target, response)
 
     # The end
 
@@ -637,36 +606,3 @@ class H2Connection(asyncio.Protocol):
                 self.transport.resume_reading()
             else:
                 self.transport.pause_reading()
-
-
-class _Push:
-    """Watches a pushed answer, on behalf of the exchange that it belongs to."""
-
-    __slots__ = ("output", "parent", "waiting")
-
-    def __init__(self, parent: H2Exchange) -> None:
-        self.parent = parent
-        self.output: Output = cast(Output, None)  # set when it begins
-        self.waiting = False
-
-    def waits(self) -> None:
-        self.waiting = True
-        self.parent.stuck_pushes += 1
-        if not self.parent.may_write:
-            self.parent.stuck()
-
-    def stuck(self) -> None:
-        """Counted once it is known that it is not over (`waits`)."""
-
-    def unstuck(self) -> None:
-        """It ends with what it was begun with."""
-
-    def ended(self) -> None:
-        output = self.output
-        if output is not None:
-            output.connection.pushes.pop(output.id, None)
-        if self.waiting:
-            self.waiting = False
-            self.parent.stuck_pushes -= 1
-            if self.parent.open:
-                self.parent.unstuck()
