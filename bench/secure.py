@@ -17,7 +17,7 @@ from bench.processes import Child, Server, Sink
 from bench.publisher import SMALLEST_RECORD, Publisher
 from bench.setup import Setup
 from bench.system import wait_settled
-from hexcast.http.dev_certificate import make
+from hexcast.http.tls.dev_certificate import make
 
 __all__ = ["fan_out_h2", "memory", "push"]
 

@@ -34,7 +34,8 @@ STALLED_WARM_UP = 10.0
 
 def diff(setup: Setup) -> list[Row]:
     """Read a value and find what has changed since the one before, in this process."""
-    from hexcast.value import LIMITS, Document
+    from hexcast.value.delta import Document
+    from hexcast.value.json_text import LIMITS
 
     figures = []
     for _ in range(setup.amounts.rounds):

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
-from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-pytest.register_assert_rewrite("harness", "wire", "h2wire", "browsers")
+pytest.register_assert_rewrite("tests.support")
 
 os.environ["PYTHONASYNCIODEBUG"] = "1"  # read by every event loop that is made after this
 

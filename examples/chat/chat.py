@@ -24,7 +24,10 @@ from urllib.parse import quote, unquote, urlsplit
 
 from aiohttp import web
 
-from hexcast.client import Client, Gap, HexcastError, Record, Refused, WayChoice
+from hexcast.client.client import Client
+from hexcast.client.errors import HexcastError, Refused
+from hexcast.client.fallback import WayChoice
+from hexcast.client.messages import Gap, Record
 
 HERE = Path(__file__).parent
 TOPIC = "chat/lobby"

@@ -18,8 +18,10 @@ from pathlib import Path
 
 import msgspec
 
-from hexcast.client import Client, HexcastError, Message
-from hexcast.server import Server, run
+from hexcast.client.client import Client
+from hexcast.client.encoding import Message
+from hexcast.client.errors import HexcastError
+from hexcast.server.server import Server, run
 from hexcast.settings import Settings
 
 COMPANIES = {

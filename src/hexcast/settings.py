@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
-__all__ = ["Settings"]
+__all__ = ["Settings", "dev_certificate_files"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,3 +69,13 @@ class Settings:
 
     pages: str = ""
     """Directory of a site of plain HTML to serve, its elements with data-topic kept current."""
+
+
+def dev_certificate_files() -> tuple[Path, Path]:
+    """The paths of the certificate that `--tls-dev` makes for this machine, and of its key.
+
+    They are in the user's cache; the server writes them there and the Python client trusts them.
+    """
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    folder = Path(cache) / "hexcast" / "tls"
+    return folder / "dev.pem", folder / "dev-key.pem"

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from browsing import chromium
-from harness import Server
 from playwright.async_api import Browser
+
+from tests.support.browsing import chromium
+from tests.support.harness import Server
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,10 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
-from browsing import page_of, until
-from harness import Endpoint, Server, deadline, free_port, get
 from playwright.async_api import Browser, Page
+
+from tests.support.browsing import page_of, until
+from tests.support.harness import Endpoint, Server, deadline, free_port, get
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 

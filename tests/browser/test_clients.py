@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from browsing import Proxy, page_of, until
-from harness import Server, program, publish
-from npm import install
 from playwright.async_api import Browser, Page
+
+from tests.support.browsing import Proxy, page_of, until
+from tests.support.harness import Server, program, publish
+from tests.support.npm import install
 
 pytestmark = [pytest.mark.long, pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 

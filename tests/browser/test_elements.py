@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from browsing import page_of, until
-from harness import Endpoint, Server, ask, path, publish, put, unique
 from playwright.async_api import Browser, Page
+
+from tests.support.browsing import page_of, until
+from tests.support.harness import Endpoint, Server, ask, path, publish, put, unique
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 

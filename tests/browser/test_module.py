@@ -9,8 +9,8 @@ import sys
 import zipfile
 from pathlib import Path
 
-from harness import Server, ask, get, program
-from npm import install
+from tests.support.harness import Server, ask, get, program
+from tests.support.npm import install
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULE = ROOT / "js" / "hexcast.js"

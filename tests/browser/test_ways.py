@@ -9,10 +9,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from browsing import Proxy, follow, page_of, pages, until
-from harness import Endpoint, Server, ask, get, path, publish, seeded, unique
-from nginx import nginx
 from playwright.async_api import Browser
+
+from tests.support.browsing import Proxy, follow, page_of, pages, until
+from tests.support.harness import Endpoint, Server, ask, get, path, publish, seeded, unique
+from tests.support.nginx import nginx
 
 JSON = {"Content-Type": "application/json"}
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from .programs import Hexcast, serving
+from tests.support.programs import Hexcast, serving
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from harness import Server, deadline, get, path, publish, unique
+
+from tests.support.harness import Server, deadline, get, path, publish, unique
 
 
 @pytest.fixture(scope="module")

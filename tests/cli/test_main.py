@@ -8,8 +8,7 @@ import sys
 import pytest
 
 from hexcast import __version__
-
-from .programs import SECONDS, Hexcast, run
+from tests.support.programs import SECONDS, Hexcast, run
 
 
 def test_version() -> None:

@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 
 from hexcast.cli.pub import LINE_BYTES, Publication, messages_of
-from hexcast.client import Message
+from hexcast.client.encoding import Message
 from hexcast.client.lines import TooLong
-
-from .programs import Done, Hexcast, hexcast, run, serving, wait_until
+from tests.support.programs import Done, Hexcast, hexcast, run, serving, wait_until
 
 
 def pub(server: Hexcast, *arguments: str, input: bytes | None = None) -> Done:

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from hexcast import __version__
-
-from .programs import Hexcast, run, serving
+from tests.support.programs import Hexcast, run, serving
 
 
 def test_the_start_line_says_where_it_is_and_what_it_promises() -> None:

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from hexcast.cli.show import gap_message, human, json_line
-from hexcast.client import Gap, Record
-
-from .programs import Hexcast, hexcast, http1_only, serving
+from hexcast.cli.formatting import gap_message, human, json_line
+from hexcast.client.messages import Gap, Record
+from tests.support.programs import Hexcast, hexcast, http1_only, serving
 
 
 def test_it_follows_until_ctrl_c(server: Hexcast, topic: str) -> None:

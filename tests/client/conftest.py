@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 
-from hexcast.client import Client
+from hexcast.client.client import Client
 
 from .servers import CuttingProxy, ServerProcess
 

@@ -9,20 +9,14 @@ from typing import Any
 
 import pytest
 
-from hexcast.client import (
-    Acknowledged,
-    Client,
-    Connected,
-    ConnectionFailed,
-    Lost,
-    Message,
-    Notice,
-    ProtocolError,
-    Refused,
-    batch,
-    batch_request,
-)
+from hexcast.client import batch
+from hexcast.client import http1_stream as batch_request
 from hexcast.client.backoff import Backoff
+from hexcast.client.client import Client
+from hexcast.client.encoding import Message
+from hexcast.client.errors import ConnectionFailed, ProtocolError, Refused
+from hexcast.client.pending import Acknowledged
+from hexcast.client.retry import Connected, Lost, Notice
 
 from .servers import CuttingProxy, ScriptedServer, answer
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from hexcast.client import Client, ConnectionFailed, ProtocolError, Refused
+from hexcast.client.client import Client
+from hexcast.client.errors import ConnectionFailed, ProtocolError, Refused
 
 from .servers import CuttingProxy, ScriptedServer, answer
 

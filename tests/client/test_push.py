@@ -7,8 +7,11 @@ from contextlib import aclosing
 
 import pytest
 
-from hexcast.client import Client, Connected, Gap, Lost, Notice, ProtocolError, Record, Refused
 from hexcast.client.backoff import Backoff
+from hexcast.client.client import Client
+from hexcast.client.errors import ProtocolError, Refused
+from hexcast.client.messages import Gap, Record
+from hexcast.client.retry import Connected, Lost, Notice
 
 from .h2_server import Answering, Peer, body, line, path, serving_h2
 from .servers import STREAM_HEAD, ScriptedServer, ServerProcess, answer

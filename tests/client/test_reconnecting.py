@@ -6,19 +6,13 @@ import asyncio
 
 import pytest
 
-from hexcast.client import (
-    Client,
-    ConnectionFailed,
-    Gap,
-    Lost,
-    Notice,
-    ProtocolError,
-    Record,
-    Refused,
-    WayChoice,
-    transport,
-)
+from hexcast.client import transport
 from hexcast.client.backoff import Backoff
+from hexcast.client.client import Client
+from hexcast.client.errors import ConnectionFailed, ProtocolError, Refused
+from hexcast.client.fallback import WayChoice
+from hexcast.client.messages import Gap, Record
+from hexcast.client.retry import Lost, Notice
 from hexcast.client.ways import websocket
 
 from .servers import STREAM_HEAD, CuttingProxy, ScriptedServer, answer

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from hexcast.client.errors import ProtocolError
-from hexcast.client.page import Shown
+from hexcast.client.html_page import Shown
 from hexcast.client.ways.base import Position
 from hexcast.client.ways.refresh import news, refresh_seconds
 

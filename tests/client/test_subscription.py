@@ -9,8 +9,12 @@ from typing import Any, get_args
 
 import pytest
 
-from hexcast.client import Client, Connected, Gap, Lost, Message, Notice, Record, WayChoice
 from hexcast.client.backoff import Backoff
+from hexcast.client.client import Client
+from hexcast.client.encoding import Message
+from hexcast.client.fallback import WayChoice
+from hexcast.client.messages import Gap, Record
+from hexcast.client.retry import Connected, Lost, Notice
 from hexcast.client.subscription import Subscription
 from hexcast.client.ways.base import WayName
 

@@ -7,8 +7,20 @@ import json
 from typing import Any
 
 import pytest
-from harness import Conn, Server, ask, get, path, problem, publish, put, request_bytes, unique
-from wire import Answer, seq
+
+from tests.support.harness import (
+    Conn,
+    Server,
+    ask,
+    get,
+    path,
+    problem,
+    publish,
+    put,
+    request_bytes,
+    unique,
+)
+from tests.support.wire import Answer, seq
 
 NDJSON = {"Content-Type": "application/x-ndjson"}
 

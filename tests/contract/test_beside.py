@@ -6,7 +6,9 @@ import asyncio
 import re
 
 import pytest
-from harness import (
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.support.harness import (
     Conn,
     Server,
     Sse,
@@ -20,7 +22,6 @@ from harness import (
     request_bytes,
     unique,
 )
-from prometheus_client.parser import text_string_to_metric_families
 
 
 async def metrics(server: Server) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:

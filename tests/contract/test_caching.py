@@ -5,8 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from harness import Conn, Server, ask, get, path, problem, publish, put, request_bytes, unique
-from wire import Decoder
+
+from tests.support.harness import (
+    Conn,
+    Server,
+    ask,
+    get,
+    path,
+    problem,
+    publish,
+    put,
+    request_bytes,
+    unique,
+)
+from tests.support.wire import Decoder
 
 LARGE = b"<li>the same line again and again</li>\n" * 500
 

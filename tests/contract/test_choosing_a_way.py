@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from harness import (
+
+from tests.support.harness import (
     Conn,
     Server,
     Sse,

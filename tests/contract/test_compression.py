@@ -6,8 +6,9 @@ import json
 import zlib
 
 import pytest
-from harness import Server, Sse, Ws, get, path, problem, publish, put, unique
-from wire import CONTINUATION, TEXT
+
+from tests.support.harness import Server, Sse, Ws, get, path, problem, publish, put, unique
+from tests.support.wire import CONTINUATION, TEXT
 
 V1 = "hexcast.v1"
 DEFLATE = {"Sec-WebSocket-Extensions": "permessage-deflate; client_max_window_bits"}

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from harness import Server, Sse, Ws, ask, get, path, publish, put, unique
-from wire import seq
+
+from tests.support.harness import Server, Sse, Ws, ask, get, path, publish, put, unique
+from tests.support.wire import seq
 
 HOLD = 20
 

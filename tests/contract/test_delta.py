@@ -8,8 +8,9 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from harness import Server, Sse, Ws, ask, get, path, publish, put, unique
-from wire import BINARY, seq
+
+from tests.support.harness import Server, Sse, Ws, ask, get, path, publish, put, unique
+from tests.support.wire import BINARY, seq
 
 JSON = {"Content-Type": "application/json"}
 MERGE = {"Content-Type": "application/merge-patch+json"}

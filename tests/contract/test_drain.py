@@ -10,7 +10,8 @@ import time
 from contextlib import AsyncExitStack
 
 import pytest
-from harness import (
+
+from tests.support.harness import (
     Conn,
     Server,
     Sse,
@@ -24,7 +25,7 @@ from harness import (
     unique,
     upgrade_fields,
 )
-from wire import CLOSE, ID, WsParser, seq
+from tests.support.wire import CLOSE, ID, WsParser, seq
 
 EACH = 100
 DEAF = 20

@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from harness import Server, Sse, ask, get, path, publish, put, unique
-from wire import TIME
+
+from tests.support.harness import Server, Sse, ask, get, path, publish, put, unique
+from tests.support.wire import TIME
 
 
 async def newest(server: Server, topic: str) -> dict[str, Any]:

@@ -9,10 +9,11 @@ import socket
 from collections.abc import Iterator
 
 import pytest
-from harness import DEADLINE, SEED, Server, request_bytes, unique
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
-from wire import SseParser, parse_head, ws_frame
+
+from tests.support.harness import DEADLINE, SEED, Server, request_bytes, unique
+from tests.support.wire import SseParser, parse_head, ws_frame
 
 print(f"HEXCAST_SEED={SEED} (fuzz)")
 

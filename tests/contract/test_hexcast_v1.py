@@ -7,8 +7,20 @@ import json
 from typing import Any
 
 import pytest
-from harness import Server, Ws, WsClosed, ask, get, path, problem, publish, put, unique
-from wire import BINARY, ID, TEXT, seq
+
+from tests.support.harness import (
+    Server,
+    Ws,
+    WsClosed,
+    ask,
+    get,
+    path,
+    problem,
+    publish,
+    put,
+    unique,
+)
+from tests.support.wire import BINARY, ID, TEXT, seq
 
 V1 = "hexcast.v1"
 

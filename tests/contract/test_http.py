@@ -8,7 +8,8 @@ from email.utils import parsedate_to_datetime
 from urllib.parse import quote
 
 import pytest
-from harness import (
+
+from tests.support.harness import (
     Conn,
     Server,
     Sse,

@@ -6,8 +6,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from harness import Conn, Server, ask, get, path, problem, put, request_bytes, unique
-from wire import WireError, parse_head
+
+from tests.support.harness import Conn, Server, ask, get, path, problem, put, request_bytes, unique
+from tests.support.wire import WireError, parse_head
 
 TEXT = {"Content-Type": "text/plain; charset=utf-8"}
 HOST = b"Host: localhost\r\n"

@@ -7,8 +7,20 @@ import json
 import time
 
 import pytest
-from harness import Conn, Server, ask, get, path, problem, publish, put, request_bytes, unique
-from wire import ID, Answer, seq
+
+from tests.support.harness import (
+    Conn,
+    Server,
+    ask,
+    get,
+    path,
+    problem,
+    publish,
+    put,
+    request_bytes,
+    unique,
+)
+from tests.support.wire import ID, Answer, seq
 
 
 async def held(server: Server, target: str, fields: dict[str, str] | None = None) -> Conn:

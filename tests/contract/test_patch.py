@@ -7,8 +7,9 @@ import json
 from typing import Any
 
 import pytest
-from harness import Server, Sse, Ws, ask, get, path, problem, publish, put, unique
-from wire import Answer, seq
+
+from tests.support.harness import Server, Sse, Ws, ask, get, path, problem, publish, put, unique
+from tests.support.wire import Answer, seq
 
 MERGE = {"Content-Type": "application/merge-patch+json"}
 PATCH = {"Content-Type": "application/json-patch+json"}

@@ -6,8 +6,9 @@ import json
 from urllib.parse import quote
 
 import pytest
-from harness import Server, Sse, ask, get, path, problem, publish, put, unique
-from wire import ID, seq
+
+from tests.support.harness import Server, Sse, ask, get, path, problem, publish, put, unique
+from tests.support.wire import ID, seq
 
 
 async def test_a_states_value(server: Server) -> None:

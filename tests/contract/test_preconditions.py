@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from harness import Server, ask, get, path, problem, publish, put, unique
-from wire import seq
+
+from tests.support.harness import Server, ask, get, path, problem, publish, put, unique
+from tests.support.wire import seq
 
 TEXT = {"Content-Type": "text/plain; charset=utf-8"}
 

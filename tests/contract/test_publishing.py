@@ -6,8 +6,9 @@ import json
 from urllib.parse import quote
 
 import pytest
-from harness import Server, Sse, Ws, ask, get, path, problem, publish, put, unique
-from wire import ID, seq
+
+from tests.support.harness import Server, Sse, Ws, ask, get, path, problem, publish, put, unique
+from tests.support.wire import ID, seq
 
 TEXT = {"Content-Type": "text/plain; charset=utf-8"}
 

@@ -9,8 +9,9 @@ import time
 from typing import Any
 
 import pytest
-from harness import Server, Sse, Ws, ask, get, path, publish, put, unique
-from wire import seq
+
+from tests.support.harness import Server, Sse, Ws, ask, get, path, publish, put, unique
+from tests.support.wire import seq
 
 JSON = {"Content-Type": "application/json"}
 

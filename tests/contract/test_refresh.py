@@ -7,7 +7,8 @@ import json
 import re
 
 import pytest
-from harness import Server, get, path, publish, put, unique
+
+from tests.support.harness import Server, get, path, publish, put, unique
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 JSON = {"Content-Type": "application/json"}

@@ -6,7 +6,8 @@ import asyncio
 import json
 
 import pytest
-from harness import (
+
+from tests.support.harness import (
     Conn,
     Server,
     Ws,
@@ -20,7 +21,7 @@ from harness import (
     unique,
     upgrade_fields,
 )
-from wire import CLOSE, CONTINUATION, PING, PONG, TEXT, ws_frame
+from tests.support.wire import CLOSE, CONTINUATION, PING, PONG, TEXT, ws_frame
 
 V1 = "hexcast.v1"
 PING_MESSAGE = json.dumps({"ping": 1}).encode()

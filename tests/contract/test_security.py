@@ -6,7 +6,8 @@ import socket
 from collections.abc import Iterator
 
 import pytest
-from harness import (
+
+from tests.support.harness import (
     Conn,
     Server,
     Sse,

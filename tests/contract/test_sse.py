@@ -7,8 +7,21 @@ import re
 import time
 
 import pytest
-from harness import Conn, Server, Sse, ask, get, path, problem, publish, put, request_bytes, unique
-from wire import ID, seq
+
+from tests.support.harness import (
+    Conn,
+    Server,
+    Sse,
+    ask,
+    get,
+    path,
+    problem,
+    publish,
+    put,
+    request_bytes,
+    unique,
+)
+from tests.support.wire import ID, seq
 
 OCTETS = {"Content-Type": "application/octet-stream"}
 

@@ -7,8 +7,19 @@ import json
 import time
 
 import pytest
-from harness import Conn, Server, Sse, Ws, path, problem, publish, request_bytes, unique
-from wire import CLOSE, PING, PONG, seq
+
+from tests.support.harness import (
+    Conn,
+    Server,
+    Sse,
+    Ws,
+    path,
+    problem,
+    publish,
+    request_bytes,
+    unique,
+)
+from tests.support.wire import CLOSE, PING, PONG, seq
 
 
 async def heartbeat(server: Server) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from urllib.parse import quote
 
 import pytest
-from harness import Server, ask, get, path, problem, publish, put, unique
+
+from tests.support.harness import Server, ask, get, path, problem, publish, put, unique
 
 TEXT = {"Content-Type": "text/plain; charset=utf-8"}
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from harness import (
+
+from tests.support.harness import (
     Conn,
     Server,
     Ws,
@@ -20,7 +21,7 @@ from harness import (
     unique,
     upgrade_fields,
 )
-from wire import BINARY, ID, TEXT
+from tests.support.wire import BINARY, ID, TEXT
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 

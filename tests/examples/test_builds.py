@@ -11,8 +11,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from browsers import chromium, page_of, told
-from harness import Server, deadline, get, program
+
+from tests.support.browsers import chromium, page_of, told
+from tests.support.harness import Server, deadline, get, program
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "builds"
 

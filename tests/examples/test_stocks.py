@@ -12,8 +12,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from browsers import chromium, page_of, told
-from harness import Endpoint, deadline, free_port
+
+from tests.support.browsers import chromium, page_of, told
+from tests.support.harness import Endpoint, deadline, free_port
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "stocks"
 

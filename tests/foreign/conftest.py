@@ -1,19 +1,14 @@
-"""Makes the shared helpers importable, and starts one server for each module of tests."""
+"""Starts one server for each module of tests."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from harness import SecureServer, Server
-
-from hexcast.http.dev_certificate import make
+from hexcast.http.tls.dev_certificate import make
+from tests.support.harness import SecureServer, Server
 
 
 @pytest.fixture(scope="module")

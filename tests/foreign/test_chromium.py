@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
-from browsers import chromium, page_of, told, until
-from harness import Server, ask, deadline, get, path, publish, put, unique
 from playwright.async_api import Page
+
+from tests.support.browsers import chromium, page_of, told, until
+from tests.support.harness import Server, ask, deadline, get, path, publish, put, unique
 
 pytestmark = pytest.mark.browser
 

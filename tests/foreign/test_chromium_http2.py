@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from harness import SecureServer, deadline, path, unique
 from playwright.async_api import CDPSession, Page
+
+from tests.support.harness import SecureServer, deadline, path, unique
 
 from .test_chromium import chromium, page_of, until
 from .test_http2_clients import http2_client, publish

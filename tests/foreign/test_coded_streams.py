@@ -17,9 +17,10 @@ import aiohttp
 import httpx
 import pytest
 import websockets
-from harness import Server, ask, deadline, path, publish, put, unique
 from playwright.async_api import Page
-from wire import SseParser
+
+from tests.support.harness import Server, ask, deadline, path, publish, put, unique
+from tests.support.wire import SseParser
 
 from .test_chromium import CLOSED, FOLLOW, chromium, opened, page_of, seen, told
 from .test_curl import running

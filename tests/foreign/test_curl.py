@@ -7,8 +7,8 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from harness import Server, deadline, program, unique
-from wire import Answer, parse_head, seq
+from tests.support.harness import Server, deadline, program, unique
+from tests.support.wire import Answer, parse_head, seq
 
 
 async def curl(*arguments: str, stdin: bytes = b"", code: int = 0) -> bytes:

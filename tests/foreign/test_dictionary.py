@@ -10,8 +10,9 @@ import json
 from typing import Any
 
 import pytest
-from harness import Server, deadline, path, put, unique
 from playwright.async_api import Page
+
+from tests.support.harness import Server, deadline, path, put, unique
 
 from .test_chromium import chromium, page_of
 

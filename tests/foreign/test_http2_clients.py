@@ -14,7 +14,8 @@ from typing import Any
 
 import httpx
 import pytest
-from harness import SecureServer, Server, deadline, path, program, unique
+
+from tests.support.harness import SecureServer, Server, deadline, path, program, unique
 
 
 def trusting(server: Server) -> ssl.SSLContext | bool:

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from harness import (
+
+from tests.support.harness import (
     Conn,
     Endpoint,
     Server,
@@ -25,7 +26,7 @@ from harness import (
     put,
     unique,
 )
-from wire import seq
+from tests.support.wire import seq
 
 CONFIG = """
 daemon off;

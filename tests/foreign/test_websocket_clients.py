@@ -10,8 +10,9 @@ from contextlib import asynccontextmanager
 import aiohttp
 import pytest
 import websockets
-from harness import Server, deadline, path, publish, put, unique
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from tests.support.harness import Server, deadline, path, publish, put, unique
 
 
 def ws_url(server: Server, target: str) -> str:

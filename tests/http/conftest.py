@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from harness import Server
+
+from tests.support.harness import Server
 
 
 @pytest.fixture(scope="module")

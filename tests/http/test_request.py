@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hexcast.http.request import Request
-from hexcast.problem import Problem
+from hexcast.model.problem import Problem
 
 text = st.text(st.characters(codec="utf-8"), max_size=20)
 

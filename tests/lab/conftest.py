@@ -1,18 +1,13 @@
-"""Makes the shared helpers importable, and starts one browser for each module of tests."""
+"""Starts one browser for each module of tests."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest_asyncio
+from playwright.async_api import Browser
 
-TESTS = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(TESTS / "browser"), str(TESTS)]
-
-from browsing import chromium  # noqa: E402  # on the path since just now
-from playwright.async_api import Browser  # noqa: E402  # stands behind it
+from tests.support.browsing import chromium
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -11,8 +11,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from harness import deadline, program
 from playwright.async_api import Browser, BrowserContext, Page
+
+from tests.support.harness import deadline, program
 
 AXE = "4.14.1"
 CACHE = Path(__file__).resolve().parents[1] / ".cache"

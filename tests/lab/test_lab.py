@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from harness import Conn, Server, Sse, ask, deadline, get, problem
-from wire import Answer
+
+from tests.support.harness import Conn, Server, Sse, ask, deadline, get, problem
+from tests.support.wire import Answer
 
 JSON = {"Content-Type": "application/json"}
 

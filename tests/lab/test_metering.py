@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 
 import pytest
-from fakes import Wire, World
-from wire import TEXT, ws_frame
 
 from hexcast.http.exchange import Plan
 from hexcast.http.request import Request
 from hexcast.lab.metering import PROXY_BYTES, Client
-from hexcast.record import Draft
+from hexcast.model.record import Draft
+from tests.support.fakes import Wire, World
+from tests.support.wire import TEXT, ws_frame
 
 
 class Metered(World):

@@ -12,9 +12,10 @@ from functools import partial
 from typing import Any
 
 import pytest
-from cli.programs import serving
-from harness import Server, ask, deadline, free_port, get, put, unique
 from playwright.async_api import Browser
+
+from tests.support.harness import Server, ask, deadline, free_port, get, put, unique
+from tests.support.programs import serving
 
 from .page import WAYS, axe, lab
 

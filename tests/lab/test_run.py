@@ -6,14 +6,14 @@ import json
 from typing import Any
 
 import pytest
-from fakes import Clock, Soon
 
-from hexcast.history import History
-from hexcast.hub import Hub
+from hexcast.hub.history import History
+from hexcast.hub.hub import Hub
 from hexcast.lab.run import MAX_BYTES_A_SECOND, WATCHED_SECONDS, Break, Run, Wish
 from hexcast.log.memory import MemoryLog
-from hexcast.problem import Problem
-from hexcast.record import Draft, Record
+from hexcast.model.problem import Problem
+from hexcast.model.record import Draft, Record
+from tests.support.fakes import Clock, Soon
 
 
 class World:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from harness import program
+from tests.support.harness import program
 
 
 def test_the_tally_counts() -> None:

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from hexcast.log.base import Log, Outcome
 from hexcast.log.memory import MemoryLog
-from hexcast.problem import Problem
-from hexcast.record import Draft, Published, Record
+from hexcast.model.problem import Problem
+from hexcast.model.record import Draft, Published, Record
 
 
 class Fold:

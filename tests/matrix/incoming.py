@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from harness import request_bytes, upgrade_fields
-from wire import (
+from tests.support.harness import request_bytes, upgrade_fields
+from tests.support.wire import (
     CLOSE,
     PING,
     PONG,

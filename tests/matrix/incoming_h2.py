@@ -10,7 +10,8 @@ import h2.config
 import h2.connection
 import h2.events
 import h2.settings
-from wire import Head
+
+from tests.support.wire import Head
 
 from .incoming import Incoming
 

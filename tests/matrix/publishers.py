@@ -7,7 +7,7 @@ import json
 import random
 from collections.abc import Callable
 
-from harness import Conn, Server, path, request_bytes
+from tests.support.harness import Conn, Server, path, request_bytes
 
 ALPHABET = "abc xyz 0189 \u00e9\u00fc\u4e16\U0001f40d \n \n{}\"'<&>\\"
 

@@ -14,8 +14,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness import Server
-from wire import Event, seq
+from tests.support.harness import Server
+from tests.support.wire import Event, seq
 
 from .incoming import NUMBER, Incoming
 from .incoming_h2 import H2Incoming

@@ -9,7 +9,18 @@ import statistics
 import time
 from contextlib import AsyncExitStack
 
-from harness import Conn, Server, Sse, Ws, ask, path, publish, request_bytes, unique, upgrade_fields
+from tests.support.harness import (
+    Conn,
+    Server,
+    Sse,
+    Ws,
+    ask,
+    path,
+    publish,
+    request_bytes,
+    unique,
+    upgrade_fields,
+)
 
 MEBIBYTE = 2**20
 DEAF = 40

@@ -11,8 +11,9 @@ from functools import partial
 from urllib.parse import quote
 
 import pytest
-from harness import Server, get, seeded, unique
-from wire import seq
+
+from tests.support.harness import Server, get, seeded, unique
+from tests.support.wire import seq
 
 from .publishers import by_batch, by_request
 from .switcher import WAYS, WHOLE_WAYS, Cut, Selector, Switcher

@@ -13,8 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness import Conn, Server, get, path, request_bytes, seeded, unique
-from wire import Event, seq
+from tests.support.harness import Conn, Server, get, path, request_bytes, seeded, unique
+from tests.support.wire import Event, seq
 
 from .switcher import WAYS, Cut, Selector, Switcher
 

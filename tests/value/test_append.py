@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hexcast.value import Limits, MalformedText, TooLarge, append, fold_appends
+from hexcast.value.append import append, fold_appends
+from hexcast.value.errors import MalformedText, TooLarge
+from hexcast.value.json_text import Limits
 
 from .values import untimed
 

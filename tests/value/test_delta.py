@@ -9,23 +9,17 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hexcast.value import (
-    Document,
-    Json,
+from hexcast.value.delta import Document, delta, diff
+from hexcast.value.errors import (
     LimitExceeded,
-    Limits,
     Malformed,
     MalformedJson,
-    Number,
     TooDeep,
     TooLarge,
     TooManyMembers,
-    apply_merge_patch,
-    delta,
-    diff,
-    dump,
-    parse,
 )
+from hexcast.value.json_text import Json, Limits, Number, dump, parse
+from hexcast.value.merge_patch import apply_merge_patch
 
 from .values import pairs, same, untimed, values, write
 

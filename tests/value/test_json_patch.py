@@ -13,11 +13,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hexcast.value import (
+from hexcast.value.errors import (
     FailedTest,
-    Json,
     LimitExceeded,
-    Limits,
     MalformedJson,
     MalformedPatch,
     MissingPath,
@@ -26,11 +24,9 @@ from hexcast.value import (
     TooLarge,
     TooManyMembers,
     TooManyOperations,
-    apply_json_patch,
-    dump,
-    parse,
-    parse_json_patch,
 )
+from hexcast.value.json_patch import apply_json_patch, parse_json_patch
+from hexcast.value.json_text import Json, Limits, dump, parse
 
 from .values import keys, untimed, whole_numbers
 

@@ -9,18 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hexcast.value import (
-    Json,
-    Limits,
-    Malformed,
-    MalformedJson,
-    Number,
-    TooDeep,
-    TooLarge,
-    TooManyMembers,
-    dump,
-    parse,
-)
+from hexcast.value.errors import Malformed, MalformedJson, TooDeep, TooLarge, TooManyMembers
+from hexcast.value.json_text import Json, Limits, Number, dump, parse
 
 from .values import numbers, same, untimed, values, write
 

@@ -8,17 +8,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hexcast.value import (
-    Json,
-    Limits,
-    MalformedJson,
-    Number,
-    TooManyMembers,
-    apply_merge_patch,
-    dump,
-    fold,
-    parse,
-)
+from hexcast.value.errors import MalformedJson, TooManyMembers
+from hexcast.value.json_text import Json, Limits, Number, dump, parse
+from hexcast.value.merge_patch import apply_merge_patch, fold
 
 from .values import objects, patches, untimed, values
 

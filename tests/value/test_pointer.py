@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from hexcast.value import Nothing, Pointer, dump, parse
+from hexcast.value.json_text import dump, parse
+from hexcast.value.pointer import Nothing, Pointer
 
 DOCUMENT = parse(
     b'{"foo":["bar","baz"],"":0,"a/b":1,"c%d":2,"e^f":3,"g|h":4,"i\\\\j":5,"k\\"l":6," ":7,"m~n":8}'

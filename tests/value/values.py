@@ -8,7 +8,8 @@ from random import Random
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from hexcast.value import Json, Number, apply_merge_patch, dump
+from hexcast.value.json_text import Json, Number, dump
+from hexcast.value.merge_patch import apply_merge_patch
 
 # A busy machine must not fail a test: nothing here is about time.
 untimed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -6,10 +6,11 @@ import json
 from typing import Any
 
 import pytest
-from fakes import EPOCH, Sent, Wire, World, delete, post, put
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
+
+from tests.support.fakes import EPOCH, Sent, Wire, World, delete, post, put
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ import json
 from typing import Any
 
 import pytest
-from fakes import EPOCH, Sent, World, delete, post, put
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hexcast.settings import Settings
+from tests.support.fakes import EPOCH, Sent, World, delete, post, put
 
 
 @pytest.fixture

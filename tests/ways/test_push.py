@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from h2.errors import ErrorCodes
 from h2.settings import SettingCodes
-from h2wire import H2Client, Stream
-from harness import Server, ask, get, path, publish, put, seeded, unique
+
+from tests.support.h2wire import H2Client, Stream
+from tests.support.harness import Server, ask, get, path, publish, put, seeded, unique
 
 
 def told(stream: Stream) -> list[dict[str, Any]]:

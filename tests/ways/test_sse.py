@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 
 import pytest
-from fakes import EPOCH, Sent, World, delete, post, put
 from hypothesis import example, given
 from hypothesis import strategies as st
-from wire import Decoder
 
-from hexcast.coding import STREAMS
+from hexcast.http.compression import STREAMS
 from hexcast.http.exchange import chunk
-from hexcast.record import Gap, Record
+from hexcast.model.record import Gap, Record
 from hexcast.settings import Settings
-from hexcast.ways.encode import gap_json, record_json
+from hexcast.ways.json_format import gap_json, record_json
 from hexcast.ways.sse import HEARTBEAT_SECONDS, SseForm
+from tests.support.fakes import EPOCH, Sent, World, delete, post, put
+from tests.support.wire import Decoder
 
 
 class EventSource:

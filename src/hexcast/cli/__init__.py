@@ -11,7 +11,7 @@ __all__ = ["main"]
 def main() -> None:
     """Run the command line; exits with 0 when done, 1 when it failed, 2 on wrong usage."""
     try:
-        from .app import app
+        from .commands import app
     except ModuleNotFoundError as error:
         if error.name not in ("typer", "rich"):
             raise

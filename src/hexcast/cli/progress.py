@@ -9,7 +9,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self, TextIO
 
-from .say import printable
+from .console import printable
 
 __all__ = ["Progress"]
 

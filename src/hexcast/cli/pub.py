@@ -8,13 +8,11 @@ from collections.abc import AsyncGenerator, AsyncIterable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
-from ..client import Client, Message, Trust, Verb
-from ..client.lines import TooLong
-from ..media import settle_type
-from ..topics import check_topic
-from .connect import Notices, run_client
+from ..client import Client, Message, TooLong, Trust, Verb
+from ..model import check_topic, settle_type
+from .console import DONE, FAILED, say
 from .progress import Progress
-from .say import DONE, FAILED, say
+from .run_client import Notices, run_client
 from .stdin import lines_of
 
 __all__ = ["Publication", "messages_of", "pub"]

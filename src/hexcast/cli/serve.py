@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..settings import Settings
-from .say import FAILED, WRONG_USAGE, say
+from .console import FAILED, WRONG_USAGE, say
 
 if TYPE_CHECKING:
     from ..server import Server

@@ -7,7 +7,7 @@ import os
 import threading
 from collections.abc import AsyncGenerator
 
-from ..client.lines import LineSplitter, TooLong
+from ..client import LineSplitter, TooLong
 
 __all__ = ["lines_of"]
 

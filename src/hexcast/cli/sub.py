@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from ..client import Client, Gap, Record, Trust, WayChoice
-from .connect import Notices, run_client
-from .say import DONE, say
-from .show import gap_message, human, human_parts, json_line
+from .console import DONE, say
+from .formatting import gap_message, human, human_parts, json_line
+from .run_client import Notices, run_client
 
 __all__ = ["sub"]
 

@@ -1,21 +1,23 @@
 """The Python client, on asyncio: publish to topics, and follow them over any of the ways.
 
-`Client` is where it begins; `Client.publish`, `Client.publish_many` and `Client.subscribe` are most
-of what there is to know.
+Begin with `client`: `Client.publish`, `Client.publish_many` and `Client.subscribe` are most of
+what there is to know. `ways` has one file a way; `subscription` reconnects and switches for all
+of them.
 """
-
-from __future__ import annotations
 
 from .batch import BatchPublisher
 from .client import Client
+from .encoding import Message, Verb
 from .errors import ConnectionFailed, HexcastError, ProtocolError, Refused
-from .plan import WayChoice
-from .records import Gap, Record
+from .eventstream import EventStreamParser, ServerEvent
+from .fallback import WayChoice
+from .html_page import read_page
+from .lines import LineSplitter, TooLong
+from .messages import Gap, Record
+from .pending import Acknowledged, Published, Unknown
 from .retry import Connected, Lost, Notice
 from .subscription import Subscription
-from .trust import Trust
-from .window import Acknowledged, Published, Unknown
-from .wire import Message, Verb
+from .tls import Trust
 
 __all__ = [
     "Acknowledged",
@@ -23,8 +25,10 @@ __all__ = [
     "Client",
     "Connected",
     "ConnectionFailed",
+    "EventStreamParser",
     "Gap",
     "HexcastError",
+    "LineSplitter",
     "Lost",
     "Message",
     "Notice",
@@ -32,9 +36,12 @@ __all__ = [
     "Published",
     "Record",
     "Refused",
+    "ServerEvent",
     "Subscription",
+    "TooLong",
     "Trust",
     "Unknown",
     "Verb",
     "WayChoice",
+    "read_page",
 ]

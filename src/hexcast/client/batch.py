@@ -15,13 +15,13 @@ from types import TracebackType
 from typing import Self
 
 from .backoff import Backoff
-from .batch_request import BatchRequest
+from .encoding import Message, encode_line
 from .errors import ConnectionFailed, HexcastError, Refused
-from .records import decode
+from .http1_stream import BatchRequest
+from .messages import decode
+from .pending import Acknowledged, Window
 from .retry import Listener, Retrying
 from .transport import Transport
-from .window import Acknowledged, Window
-from .wire import Message, encode_line
 
 __all__ = ["BatchPublisher"]
 

@@ -11,18 +11,18 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from ..media import TEXT
+from ..model import TEXT
 from .backoff import Backoff
 from .batch import BatchPublisher
+from .encoding import MERGE_PATCH, Message, Verb, payload, topic_path, topics_path
 from .errors import ConnectionFailed, ProtocolError, Refused
-from .plan import WayChoice
-from .records import Record, read_message
+from .fallback import WayChoice
+from .messages import Record, read_message
+from .pending import IN_HAND_TRIES, Published
 from .retry import Listener
 from .subscription import Subscription
+from .tls import Trust
 from .transport import Transport
-from .trust import Trust
-from .window import IN_HAND_TRIES, Published
-from .wire import MERGE_PATCH, Message, Verb, payload, topic_path, topics_path
 
 __all__ = ["Client"]
 

@@ -11,15 +11,16 @@ from contextlib import aclosing
 from types import TracebackType
 from typing import Self
 
+from ..model import WayName
 from .backoff import Backoff
+from .encoding import topics_path
 from .errors import ConnectionFailed, HexcastError, ProtocolError, Refused
-from .plan import Plan, WayChoice
-from .records import Gap, Record
+from .fallback import Plan, WayChoice
+from .messages import Gap, Record
 from .retry import Listener, Retrying
 from .transport import Transport
 from .ways import WAYS
-from .ways.base import Ended, Glimpse, Moved, Opened, Position, Retry, WayName
-from .wire import topics_path
+from .ways.base import Ended, Glimpse, Moved, Opened, Position, Retry
 
 __all__ = ["Subscription"]
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import httpx
 
 from .. import __version__
+from .encoding import base_url
 from .errors import ConnectionFailed, ProtocolError, Refused
-from .trust import Trust
-from .wire import base_url
+from .tls import Trust
 
 __all__ = ["Answer", "Transport", "connection_errors"]
 

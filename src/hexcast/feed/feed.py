@@ -6,13 +6,12 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..deltas import Change
-from ..form import AnswerForm, Form, StreamForm
-from ..record import Record
-from ..topics import Selector
+from ..model import Record, Selector
+from .deltas import Change
+from .encoding import AnswerForm, Form, StreamForm
 
 if TYPE_CHECKING:
-    from .feeds import Feeds
+    from .registry import Feeds
     from .subscriber import Subscriber
 
 __all__ = ["PLAIN", "Answer", "Feed", "Step", "Terms", "Write"]

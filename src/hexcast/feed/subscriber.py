@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from ..form import StreamForm
-from ..record import Record
-from ..start import Start
+from ..hub import Start
+from ..model import Record
+from .encoding import StreamForm
 from .feed import Feed, Step, Write
 
 __all__ = ["Client", "Subscriber"]

@@ -1,1 +1,79 @@
-"""Connections: what carries requests and answers, and what a way sees of them."""
+"""Connections: HTTP/1.1, HTTP/2, TLS and WebSocket frames. This room knows no topics.
+
+Begin with `exchange`: one request and its answer, the only thing that the rooms below see of a
+connection. `h1`, `h2` and `tls` each have a connection, its exchanges and their parts; `detect`
+picks among them by the first bytes. `negotiate` reads what a request accepts, `compression`
+encodes bodies.
+"""
+
+from .compression import BODY_PAYS, STREAMS, code, compressible, digest
+from .context import Service
+from .detect import Opening
+from .exchange import (
+    Ahead,
+    Body,
+    Exchange,
+    Frame,
+    Headers,
+    Owner,
+    Plan,
+    Response,
+    Tunnel,
+    head_block,
+    plain,
+)
+from .h1.parser import MessageReader
+from .negotiate import (
+    STREAM_CODINGS,
+    accepted_codings,
+    accepts,
+    available_dictionary,
+    entity_tags,
+    pattern_of,
+    prefers_html,
+    revalidates,
+    wait_preference,
+)
+from .problems import problem_response, refusal
+from .request import Request
+from .tls.context import Tls, dev_certificate
+from .tls.transport import TlsTransport
+from .websocket import frames
+
+__all__ = [
+    "BODY_PAYS",
+    "STREAMS",
+    "STREAM_CODINGS",
+    "Ahead",
+    "Body",
+    "Exchange",
+    "Frame",
+    "Headers",
+    "MessageReader",
+    "Opening",
+    "Owner",
+    "Plan",
+    "Request",
+    "Response",
+    "Service",
+    "Tls",
+    "TlsTransport",
+    "Tunnel",
+    "accepted_codings",
+    "accepts",
+    "available_dictionary",
+    "code",
+    "compressible",
+    "dev_certificate",
+    "digest",
+    "entity_tags",
+    "frames",
+    "head_block",
+    "pattern_of",
+    "plain",
+    "prefers_html",
+    "problem_response",
+    "refusal",
+    "revalidates",
+    "wait_preference",
+]

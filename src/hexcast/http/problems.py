@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from ..problem import Problem
+from ..model import Problem
 from .exchange import Headers, Plan, Response
 
 __all__ = ["problem_response", "refusal"]

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote_to_bytes
 
-from ..problem import Problem
+from ..model import Problem
 
 if TYPE_CHECKING:
     from .exchange import Plan

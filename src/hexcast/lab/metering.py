@@ -15,19 +15,19 @@ from time import thread_time
 
 import msgspec
 
-from ..http.exchange import (
+from ..http import (
     Ahead,
     Exchange,
     Headers,
+    MessageReader,
     Owner,
     Plan,
+    Request,
     Response,
     Tunnel,
     head_block,
     plain,
 )
-from ..http.h1_messages import MessageReader
-from ..http.request import Request
 from .cost import call_cost, footprint
 
 __all__ = ["Client", "Metered"]

@@ -17,13 +17,10 @@ from typing import Literal
 import msgspec
 
 from ..hub import Hub
-from ..log.base import Outcome
-from ..media import JSON
-from ..meters import WAYS
-from ..problem import Problem
-from ..record import Draft, Op, Published
+from ..log import Outcome
+from ..model import JSON, WAYS, Draft, Op, Problem, Published
 from .metering import Client, Later
-from .values import MAX_SIZE, MIN_SIZE, Value
+from .payloads import MAX_SIZE, MIN_SIZE, Value
 
 __all__ = ["Break", "Run", "Wish"]
 
@@ -90,7 +87,7 @@ class Run:
         self.rate, self.size = 5.0, 12 * 1024
         self.send: Send = "whole"
         self.kind: Kind = "state"
-        self.clients = {way: Client(way, clock, later) for way in WAYS}
+        self.clients: dict[str, Client] = {way: Client(way, clock, later) for way in WAYS}
         self.pushed: list[list[object]] = []  # what the client of push has got since it was told
         self.over = False
         self.ended: Callable[[], None] | None = None  # called when it ends by itself

@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
 
-from ..problem import Problem
-from ..record import Draft, Published, Record
+from ..model import Draft, Problem, Published, Record
 
 __all__ = ["Fold", "Log", "Outcome", "Promise"]
 

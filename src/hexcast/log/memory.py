@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ..record import Draft, Record
+from ..model import Draft, Record
 from .base import Fold, Outcome, Promise
 
 __all__ = ["MemoryLog"]

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ..cache import Cache
 from ..feed import Feeds
-from ..http.exchange import Exchange, Response
+from ..http import Exchange, Response
 from ..hub import Hub
-from ..meters import Meters
-from ..record import Record
+from ..model import Cache, Meters, Record
 from ..settings import Settings
-from .coded import Coder
+from .compressed import Coder
 
 __all__ = ["Context"]
 

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ..deltas import Change
-from ..feed import PLAIN, Feed, Terms
-from ..form import AnswerForm
-from ..http.exchange import Exchange, Response
-from ..http.problems import problem_response
-from ..media import JSON
-from ..partly import MERGE_PATCH
-from ..problem import Problem
-from ..record import Id, Record
-from .ask import Ask
+from ..feed import PLAIN, AnswerForm, Change, Feed, Terms
+from ..http import Exchange, Response, problem_response
+from ..hub import MERGE_PATCH
+from ..model import JSON, Id, Problem, Record
 from .context import Context
-from .encode import batch_json, record_json
+from .json_format import batch_json, record_json
 from .poll import (
     PAYLOAD_HEADERS,
     STREAM_HEADERS,
@@ -25,6 +19,7 @@ from .poll import (
     newest,
     value_responses,
 )
+from .query import Ask
 
 __all__ = ["LongPoll"]
 

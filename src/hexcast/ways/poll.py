@@ -5,17 +5,14 @@ from __future__ import annotations
 from typing import NamedTuple
 from urllib.parse import quote as percent
 
-from ..coding import code
-from ..deltas import Change
-from ..http.exchange import Exchange, Headers, Response
-from ..media import JSON
-from ..problem import Problem
-from ..record import Gap, Id, Record
-from ..start import Start, begin
-from .ask import Ask
-from .coded import CACHED, KEPT, Coded, entity_tag
+from ..feed import Change
+from ..http import Exchange, Headers, Response, code
+from ..hub import Start, begin
+from ..model import JSON, Gap, Id, Problem, Record
+from .compressed import CACHED, KEPT, Coded, entity_tag
 from .context import Context
-from .encode import batch_json, record_json
+from .json_format import batch_json, record_json
+from .query import Ask
 
 __all__ = [
     "Batch",

@@ -14,26 +14,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from ..deltas import Change
-from ..feed import Subscriber
-from ..form import StreamForm
-from ..http.exchange import Exchange, Response
-from ..media import quote
-from ..problem import Problem
-from ..record import Gap, Record
-from ..start import begin
-from .ask import Ask
+from ..feed import Change, StreamForm, Subscriber
+from ..http import Exchange, Response
+from ..hub import begin
+from ..model import Gap, Problem, Record, quote
 from .context import Context
-from .encode import gap_json
-from .poll import (
-    STREAM_HEADERS,
-    has_ended,
-    record_json_response,
-    record_path,
-    record_response,
-)
+from .json_format import gap_json
+from .open_stream import OpenStream
+from .poll import STREAM_HEADERS, has_ended, record_json_response, record_path, record_response
+from .query import Ask
 from .sse import sse
-from .stream import OpenStream
 
 __all__ = ["PushForm", "Told", "push"]
 

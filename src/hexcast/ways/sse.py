@@ -7,19 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..coding import STREAMS
-from ..deltas import Change
-from ..feed import Subscriber
-from ..form import StreamForm
-from ..http.exchange import Exchange, Frame, Response
-from ..media import utf8
-from ..record import Gap, Record
-from ..start import begin
-from .ask import Ask
+from ..feed import Change, StreamForm, Subscriber
+from ..http import STREAMS, Exchange, Frame, Response
+from ..hub import begin
+from ..model import Gap, Record, utf8
 from .context import Context
-from .encode import gap_json, record_json
+from .json_format import gap_json, record_json
+from .open_stream import OpenStream
 from .poll import STREAM_HEADERS, has_ended
-from .stream import OpenStream
+from .query import Ask
 
 __all__ = ["SseForm", "sse"]
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ...model import WayName
 from . import poll, push, refresh, sse, websocket
-from .base import WayFunction, WayName
+from .base import WayFunction
 
 __all__ = ["WAYS"]
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
-from typing import Literal
 
-from ..records import Gap, Record
+from ...model import WayName
+from ..messages import Gap, Record
 from ..transport import Transport
 
 __all__ = [
@@ -23,10 +23,7 @@ __all__ = [
     "Position",
     "Retry",
     "WayFunction",
-    "WayName",
 ]
-
-WayName = Literal["sse", "poll", "long-poll", "websocket", "refresh", "push"]
 
 
 @dataclass(slots=True)

@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 
+from ..encoding import topics_path
 from ..errors import Refused
-from ..records import Batch, read_batch
+from ..messages import Batch, read_batch
 from ..transport import ANSWER_SECONDS, Transport
-from ..wire import topics_path
 from .base import Ended, Item, Moved, Opened, Position
 
 __all__ = ["receive_long_poll", "receive_poll"]

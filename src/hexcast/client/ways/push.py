@@ -13,12 +13,12 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from itertools import islice
 
+from ..encoding import topics_path
 from ..errors import ConnectionFailed, ProtocolError, Refused
-from ..h2_connection import Answer, H2Connection, NoHttp2
+from ..http2 import Answer, H2Connection, NoHttp2
 from ..lines import LineSplitter, TooLong
-from ..records import Announced, Gap, Record, read_announcement, read_message
+from ..messages import Announced, Gap, Record, read_announcement, read_message
 from ..transport import Transport
-from ..wire import topics_path
 from .base import Ended, Item, Moved, Opened, Position
 from .sse import STREAM_HEADERS, follow_events
 

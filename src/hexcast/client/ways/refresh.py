@@ -12,12 +12,12 @@ from collections.abc import AsyncGenerator, Sequence
 
 import msgspec
 
-from ...record import Id
+from ...model import Id
+from ..encoding import topics_path
 from ..errors import ProtocolError, Refused
-from ..page import Shown, read_page
-from ..records import Record
+from ..html_page import Shown, read_page
+from ..messages import Record
 from ..transport import Transport
-from ..wire import topics_path
 from .base import Glimpse, Item, Opened, Position
 
 __all__ = ["news", "receive", "refresh_seconds"]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 
+from ..encoding import topics_path
 from ..errors import ProtocolError
 from ..eventstream import EventStreamParser, EventTooLarge, Reconnection, ServerEvent
-from ..records import read_gap, read_message
+from ..messages import read_gap, read_message
 from ..transport import Transport
-from ..wire import topics_path
 from .base import Ended, Item, Moved, Opened, Position, Retry
 
 __all__ = ["STREAM_HEADERS", "follow_events", "receive"]

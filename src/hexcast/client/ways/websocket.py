@@ -15,10 +15,10 @@ from websockets.exceptions import (
 )
 from websockets.typing import Subprotocol
 
+from ..encoding import topics_path
 from ..errors import ConnectionFailed, ProtocolError, Refused
-from ..records import read_notice
+from ..messages import read_notice
 from ..transport import ANSWER_BYTES, CONNECT_SECONDS, Transport, connection_errors
-from ..wire import topics_path
 from .base import Ended, Item, Moved, Opened, Position
 
 __all__ = ["receive"]

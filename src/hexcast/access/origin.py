@@ -1,0 +1,131 @@
+"""Who may speak to this server from a browser (contract 6): the names it answers to, and the
+origins whose scripts may publish.
+
+A page of any website can make a browser send requests to a server on the same machine. The `Host`
+check stops names that were pointed here (DNS rebinding), the `Origin` check stops its scripts.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from ..model import Problem
+
+__all__ = ["Access", "Head", "host_name", "is_loopback"]
+
+Headers = tuple[tuple[str, str], ...]
+
+
+class Head(Protocol):
+    """What the checks read of a request: `http.Request` has it."""
+
+    @property
+    def version(self) -> str: ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """By names in lower case."""
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port that the request was sent to, as browsers write an origin."""
+
+    def header(self, name: str) -> str:
+        """A header's value; empty where it is missing."""
+
+
+EXPOSED = (
+    "ETag, Location, Retry-After, Hexcast-Way, Hexcast-Cursor, Hexcast-Fallback, Hexcast-Op, "
+    "Hexcast-Base"
+)
+ALLOWED_HEADERS = (
+    "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, Prefer"
+)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or address is this machine's own, reached by no other."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def host_name(host: str) -> str:
+    """The name in a `Host` header, without the port. Raises Problem 400 where it is none."""
+    if host.startswith("["):
+        name, closed, port = host[1:].partition("]")
+        if not closed or (port and not (port[0] == ":" and port[1:].isdigit())):
+            raise Problem(400, "the Host header is malformed", close=True)
+        return name.lower()
+    name, colon, port = host.partition(":")
+    name = name.rstrip(".")
+    if not name or (colon and port and not port.isdigit()) or any(c in name for c in "/@?# \t,"):
+        raise Problem(400, "the Host header is malformed", close=True)
+    return name.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What is allowed. With `any_host` every name is answered to (a server open to others)."""
+
+    hosts: frozenset[str]
+    origins: frozenset[str]
+    any_host: bool = False
+
+    def check_host(self, request: Head) -> None:
+        """Raises Problem 400 or 421 where the request is not for this server."""
+        host = request.headers.get("host")
+        if host is None:
+            if request.version == "1.0":
+                return
+            raise Problem(400, "the Host header is missing", close=True)  # RFC 9112, 3.2
+        name = host_name(host)
+        if self.any_host or is_loopback(name) or name in self.hosts:
+            return
+        raise Problem(421, f"this server does not answer to {name}: see --allow-host")
+
+    def foreign(self, request: Head) -> bool:
+        """Whether a request comes from a page that is neither ours nor allowed."""
+        origin = request.header("origin").lower()
+        if origin and origin in self.origins:
+            return False
+        if request.header("sec-fetch-site").lower() == "cross-site":
+            return True
+        if not origin:
+            return "origin" in request.headers
+        return origin != request.origin.lower()
+
+    def check_origin(self, request: Head) -> None:
+        """Raises Problem 403 where a foreign page's script would act here."""
+        if self.foreign(request):
+            raise Problem(403, "pages of this origin may not do that: see --allow-origin")
+
+    def cors(self, request: Head) -> Headers:
+        """The headers that let an allowed origin's script read the answer."""
+        if not self.origins:
+            return ()
+        origin = request.header("origin")
+        if origin.lower() not in self.origins:
+            return (("Vary", "Origin"),)
+        return (
+            ("Access-Control-Allow-Origin", origin),
+            ("Access-Control-Allow-Credentials", "true"),
+            ("Access-Control-Expose-Headers", EXPOSED),
+            ("Vary", "Origin"),
+        )
+
+    def preflight(self, request: Head, methods: str) -> Headers:
+        """What a preflight of an allowed origin is told beside `cors`; nothing for any other."""
+        if request.header("origin").lower() not in self.origins:
+            return ()
+        return (
+            ("Access-Control-Allow-Methods", methods),
+            ("Access-Control-Allow-Headers", ALLOWED_HEADERS),
+            ("Access-Control-Max-Age", "600"),
+        )

@@ -1,0 +1,1 @@
+"""`hexcast bench`: the ways against each other on this machine."""

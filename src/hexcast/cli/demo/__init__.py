@@ -1,0 +1,1 @@
+"""`hexcast demo`: this machine's own figures as live topics."""

@@ -1,0 +1,216 @@
+"""HTTP/1.1 messages without I/O: bytes in, `Incoming` requests out, with the limits on them.
+
+llhttp (through httptools) reads the grammar of RFC 9112; what it would gather without bound is
+bounded here. A reader lives only while a message is under way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import httptools
+
+from ...model import Problem
+from ..exchange import Body, Exchange, Plan
+from ..problems import refusal
+from ..request import Request
+
+__all__ = ["MAX_HEADERS", "MAX_LINE", "Incoming", "MessageReader"]
+
+MAX_LINE = 8 * 1024
+MAX_HEADERS = 16 * 1024
+MAX_FRAMING = 16
+"""Bytes of chunk framing for each byte of data: chunks of one byte have five."""
+MAX_UNWANTED = 4 * 2**20
+"""Bytes of a body that nobody wants which are read all the same, to keep the connection."""
+
+
+class Incoming:
+    """One request on its way in."""
+
+    __slots__ = ("complete", "exchange", "expects", "parts", "plan", "request", "size", "upgrade")
+
+    def __init__(self, request: Request, plan: Plan) -> None:
+        self.request = request
+        self.plan = plan
+        self.parts: list[bytes] = []  # of the body, not yet taken
+        self.size = 0  # of the body so far
+        self.complete = False
+        self.upgrade = False  # it asks for another protocol
+        self.expects = request.version == "1.1" and "expect" in request.headers
+        self.exchange: Exchange | None = None  # once it is run
+
+
+class _Stop(Exception):
+    """Ends parsing from inside a callback; the reason is in the reader's `fault`."""
+
+
+class MessageReader:
+    """Reads messages and hands each to `begin` as soon as its head is complete.
+
+    `plan` settles how a request is answered. After `feed`: `in_head` says whether a head is under
+    way, `fault` why nothing more can be read, `rest` what came behind a request that asks for
+    another protocol.
+    """
+
+    def __init__(
+        self,
+        plan: Callable[[Request], Plan],
+        begin: Callable[[Incoming], None],
+        *,
+        secure: bool = False,
+    ) -> None:
+        self.in_head = False
+        self.fault: Problem | None = None
+        self.rest: bytes | None = None
+        self._plan = plan
+        self._begin = begin
+        self._secure = secure
+        self._message: Incoming | None = None  # the newest
+        self._parser = httptools.HttpRequestParser(self)
+        self._url = b""
+        self._fields: list[tuple[str, str]] = []
+        self._fields_size = 0
+        self._unread = 0  # bytes fed for the head under way, after those it began in
+        self._began = False  # in the bytes being fed
+        self._body_fed = 0  # of the bytes being fed, those of bodies
+        self._line_over = False  # the request line under way is complete
+        self._framing = 0  # bytes fed for the body under way that were not its data
+
+    @property
+    def idle(self) -> bool:
+        """Whether no message is under way."""
+        return not self.in_head and (self._message is None or self._message.complete)
+
+    def feed(self, data: bytes) -> None:
+        """Read more. Nothing must be fed after a fault, or a request for another protocol."""
+        self._began = False
+        self._body_fed = 0
+        in_body = None if self.idle or self.in_head else self._message
+        before = in_body.size if in_body is not None else 0
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self.rest = data[upgrade.args[0] :]
+            if self._message is not None:
+                self._message.upgrade = self._message.request.version == "1.1"
+        except httptools.HttpParserError as error:
+            if self.fault is None:
+                self.fault = self._malformed(data, error)
+        else:
+            # The parser gathers a line that does not end. Where a head began inside of `data` is
+            # not known: its whole lines were counted by the callbacks, bodies came before it, what
+            # is left is here.
+            line = data.rfind(self._url[-64:]) if self._began else 0
+            self._line_over = self._line_over or data.find(b"\n", line) >= 0
+            started = self._unread
+            if self._began:
+                started = -max(data.rfind(b"\n") + 1, self._body_fed)
+            self._unread = started + len(data)
+            if self.in_head and self._unread > MAX_HEADERS + (0 if self._began else MAX_LINE):
+                self.fault = _too_long(line=not self._line_over)
+            elif in_body is not None and in_body is self._message and not in_body.complete:
+                self._framing += len(data) - (in_body.size - before)
+                if self._framing > MAX_HEADERS + MAX_FRAMING * in_body.size:
+                    self.fault = Problem(400, "the chunks are mostly framing", close=True)
+
+    def _malformed(self, data: bytes, error: Exception) -> Problem | None:
+        last = self._message
+        if self.idle and last is not None and not last.request.keep_alive:
+            return None  # what follows a connection's last request is nobody's
+        if isinstance(error, httptools.HttpParserInvalidMethodError) and data[:1].isalpha():
+            return Problem(501, "there is no such method", close=True)
+        return Problem(400, f"the request is malformed: {error}", close=True)
+
+    # Callbacks of llhttp
+
+    def on_message_begin(self) -> None:
+        self._url = b""
+        self._fields = []
+        self._fields_size = 0
+        self._began = True
+        self._line_over = False
+        self._framing = 0
+        self.in_head = True
+
+    def on_url(self, url: bytes) -> None:
+        self._url += url
+        if len(self._parser.get_method()) + len(self._url) + len("  HTTP/1.1") > MAX_LINE:
+            self._stop(_too_long(line=True))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._fields_size += len(name) + len(value) + len(": \r\n")
+        if self._fields_size > MAX_HEADERS:
+            self._stop(_too_long(line=False))
+        if self.in_head:  # else it is a trailer
+            self._fields.append(
+                (name.decode("ascii").lower(), value.decode("latin-1").strip(" \t"))
+            )
+
+    def on_headers_complete(self) -> None:
+        self.in_head = False
+        parser = self._parser
+        version = parser.get_http_version()
+        if version not in ("1.1", "1.0"):
+            self._stop(Problem(400, "only HTTP/1.1 and HTTP/1.0 are spoken here", close=True))
+        method = parser.get_method().decode("ascii")
+        keep = parser.should_keep_alive()
+        coding = [value.lower() for name, value in self._fields if name == "transfer-encoding"]
+        if coding and coding != ["chunked"]:
+            self._stop(Problem(501, "chunked is the only transfer coding here", close=True))
+        try:
+            request = Request(
+                method,
+                self._url,
+                self._fields,
+                version=version,
+                keep_alive=keep,
+                secure=self._secure,
+            )
+            expect = request.header("expect").lower()
+            if expect and version == "1.1" and expect != "100-continue":
+                raise Problem(417, "only 100-continue can be expected")
+            plan = request.plan = self._plan(request)
+        except Problem as problem:
+            if problem.close:
+                self._stop(problem)
+            # What the head means is not known, but where it ends is.
+            request = Request(method, b"/", self._fields, version=version, keep_alive=keep)
+            plan = refusal(problem)
+        length = request.header("content-length")
+        if plan.limit and length and int(length) > plan.limit:
+            self._stop(_too_large(plan.limit))
+        self._message = Incoming(request, plan)
+        self._begin(self._message)
+
+    def on_body(self, data: bytes) -> None:
+        message = self._message
+        assert message is not None
+        message.size += len(data)
+        self._body_fed += len(data)
+        plan = message.plan
+        if plan.body is Body.NONE:
+            if message.size > MAX_UNWANTED:
+                self._stop(_too_large(MAX_UNWANTED))
+        elif plan.body is Body.WHOLE and message.size > plan.limit:
+            self._stop(_too_large(plan.limit))
+        else:
+            message.parts.append(data)
+
+    def on_message_complete(self) -> None:
+        assert self._message is not None
+        self._message.complete = True
+
+    def _stop(self, problem: Problem) -> None:
+        self.fault = problem
+        raise _Stop
+
+
+def _too_long(line: bool) -> Problem:
+    if line:
+        return Problem(414, f"the request line is longer than {MAX_LINE} bytes", close=True)
+    return Problem(431, f"the headers are longer than {MAX_HEADERS} bytes", close=True)
+
+
+def _too_large(limit: int) -> Problem:
+    return Problem(413, f"the body is larger than {limit} bytes", close=True)

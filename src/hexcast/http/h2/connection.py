@@ -1,0 +1,608 @@
+"""HTTP/2 (RFC 9113) over one connection: many exchanges, each on a stream of its own.
+
+Theory of operation. Bytes go past a `FrameGuard` to the `h2` library's state machine, which brings
+events; a request becomes an exchange, whose plan is run as soon as its body is as the plan wants
+it. What the state machine has to send, and the DATA frames that `Output` writes, leave in the order
+in which they were made: whoever makes it say something flushes it. Rules:
+
+1. While a read is worked through, everything is gathered and leaves with one write.
+2. What a client has cancelled by the time its bytes are read is never begun.
+3. A stream that cannot be written to pauses its owner and nobody else's. Only a socket that is full
+   pauses all, and then nothing is read either: each frame read may want an answer.
+4. Answers in hand are bounded over all streams; requests beyond that wait.
+5. What is of no use until its end has come (bodies that are wanted whole, lines of batches,
+   messages of WebSockets) shares a bound. Beyond it only the oldest may send on, so that one after
+   the other comes to its end.
+6. After GOAWAY, ours or the client's, what is open goes on; nothing is begun.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import struct
+from collections import deque
+from contextlib import suppress
+from typing import cast
+
+from h2.config import H2Configuration
+from h2.connection import H2Connection as H2Machine
+from h2.errors import ErrorCodes
+from h2.events import (
+    DataReceived,
+    Event,
+    RemoteSettingsChanged,
+    RequestReceived,
+    StreamEnded,
+    StreamReset,
+    TrailersReceived,
+    WindowUpdated,
+)
+from h2.exceptions import ProtocolError, StreamClosedError
+from h2.settings import SettingCodes, Settings
+
+from ...model import Problem
+from ..context import Service
+from ..exchange import Body, Response
+from ..problems import refusal
+from ..request import Request
+from . import push as h2_push
+from .exchange import H2Exchange
+from .guard import PREFACE, RESET_COST, Abuse, FrameGuard
+from .requests import Malformed, check_trailers, read_request
+from .sender import Output
+
+__all__ = ["PREFACE", "H2Connection"]
+
+_log = logging.getLogger(__name__)
+
+MAX_STREAMS = 128
+MAX_HEADER_LIST = 32 * 1024
+MAX_QUEUED = 4 * 2**20
+"""Bytes of answers that wait for windows, over all streams, above which no plan is run."""
+
+MAX_GATHERED = 4 * 2**20
+"""Bytes held until more has come, over all streams, above which only the oldest goes on."""
+
+CONNECTION_WINDOW = 2**20
+LINGER_SECONDS = 2.0
+SILENT_SECONDS = 60.0
+"""How long a client that is pinged may send nothing at all."""
+
+MAX_DISCARDED = 4 * 2**20
+_WINDOW_UPDATE = struct.Struct(">HBBBLL")
+_LAST_STREAM = 2**31 - 1
+
+_CONFIG = H2Configuration(
+    client_side=False,
+    header_encoding=None,
+    # By the state machine, a malformed request would end the connection: `read_request` checks it.
+    validate_inbound_headers=False,
+    # What is sent is made here, in lower case and without what HTTP/2 forbids (`fields`).
+    validate_outbound_headers=False,
+    normalize_outbound_headers=False,
+)
+
+
+class _Machine(H2Machine):
+    """The state machine, with the bounds of a server that holds many connections."""
+
+    DEFAULT_MAX_HEADER_LIST_SIZE = MAX_HEADER_LIST
+    MAX_CLOSED_STREAMS = 512
+
+
+def _settings(streams: int) -> Settings:
+    return Settings(
+        client=False,
+        initial_values={
+            SettingCodes.MAX_CONCURRENT_STREAMS: streams,
+            SettingCodes.MAX_HEADER_LIST_SIZE: MAX_HEADER_LIST,
+            SettingCodes.ENABLE_CONNECT_PROTOCOL: 1,
+        },
+    )
+
+
+# Never changed, so all connections share them: a settings object takes five kilobytes.
+_OFFERED = _settings(MAX_STREAMS)
+# A client may not know the limit yet when it opens streams; beyond it a stream is refused (5.1.2),
+# for which the state machine would end the connection.
+_ENFORCED = _settings(_LAST_STREAM)
+
+
+class H2Connection(asyncio.Protocol):
+    """A client's connection."""
+
+    __slots__ = (
+        "_corked", "_discarded", "_goaway_sent", "_guard", "_out", "_reading",
+        "_received", "_unheard", "_uploads", "_waiting", "blocked", "bucket", "due", "finished",
+        "gathered", "machine", "pushed", "pushes", "queued", "sent", "sent_bytes", "service",
+        "streams", "transport", "writable",
+    )  # fmt: skip
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self.transport: asyncio.Transport = cast(asyncio.Transport, None)  # from connection_made
+        self.machine = _Machine(_CONFIG)
+        self.streams: dict[int, H2Exchange] = {}
+        self.pushes: dict[int, Output] = {}  # pushed answers that wait for a window
+        self.blocked: dict[Output, None] = {}  # outputs that wait for a window
+        self.queued = 0  # bytes that wait so
+        self.gathered = 0  # bytes that are held until more has come
+        self.sent = 0  # DATA frames since the guard was told
+        self.sent_bytes = 0  # bytes of them
+        self.writable = True
+        self.finished = False  # the connection is lost, or will be once all is written
+        self.due = 0.0  # the wheel's
+        self.bucket = 0  # the wheel's
+        self._guard = FrameGuard(service.clock())
+        self._out: list[bytes | memoryview] | None = None  # rule 1
+        self._waiting: deque[H2Exchange] | None = None  # rule 4
+        self._uploads: dict[H2Exchange, None] | None = None  # rule 5, oldest first
+        self._received = 0  # bytes of DATA since the connection's window was opened
+        self._reading = True
+        self._goaway_sent = False
+        self._corked = False
+        self._discarded = -1  # bytes thrown away while it lingers; -1 while it does not
+        self.pushed = 0  # answers, since the connection began
+        self._unheard = 0.0  # when the first ping was sent since which nothing came
+
+    # From the transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        service = self.service
+        service.connections.add(self)
+        service.meters.connections += 1
+        service.wheel.set(self, service.clock() + service.head)
+        machine = self.machine
+        machine.local_settings = _OFFERED
+        machine.initiate_connection()
+        machine.local_settings = _ENFORCED
+        machine.increment_flow_control_window(CONNECTION_WINDOW - 65_535)
+        self.flush()
+
+    def data_received(self, data: bytes) -> None:
+        service = self.service
+        service.meters.received += len(data)
+        self._unheard = 0.0
+        if self.finished:
+            self._discard(len(data))
+            return
+        self._out = []
+        try:
+            guard = self._guard
+            guard.earn(self.sent, self.sent_bytes)
+            self.sent = self.sent_bytes = 0
+            data = guard.feed(data, service.clock(), self.streams)
+            if guard.dropped:
+                # Nor has the state machine counted it: by this it is given back as it was taken.
+                self.send(_WINDOW_UPDATE.pack(0, 4, 8, 0, 0, guard.dropped))
+                guard.dropped = 0
+            try:
+                events = self.machine.receive_data(data)
+            except ProtocolError as error:
+                # The state machine has said GOAWAY with the code of the rule that was broken.
+                self.flush()
+                _log.debug("HTTP/2 connection ended: %s", error)
+                self._end()
+                self._linger()
+            else:
+                self.flush()
+                self._take(events)
+        except Abuse as abuse:
+            self._fail(abuse.code, str(abuse))
+        except Exception:  # noqa: BLE001  # a fault in reading must not reach other clients
+            _log.exception("an HTTP/2 connection failed")
+            self._fail(ErrorCodes.INTERNAL_ERROR, "")
+        self._send_out()
+        if not self.finished:
+            self._mind_time()
+        elif self._discarded < 0:
+            self._close()
+
+    def eof_received(self) -> bool:
+        return False  # what is half open in HTTP/2 is a stream
+
+    def connection_lost(self, error: Exception | None) -> None:
+        service = self.service
+        service.meters.connections -= 1
+        self._end()
+        service.wheel.cancel(self)
+        service.left(self)
+
+    def pause_writing(self) -> None:
+        self.writable = False
+        self._mind_reading()
+        for exchange in list(self.streams.values()):
+            exchange.stuck()
+
+    def resume_writing(self) -> None:
+        self.writable = True
+        self._mind_reading()
+        self._pump()
+        for exchange in list(self.streams.values()):
+            exchange.unstuck()
+        self._run_waiting()
+
+    def timeout(self) -> None:
+        """The wheel's call: a header block that does not end, or nothing to do any more."""
+        if self.finished:
+            self.transport.abort()
+        elif self._late:
+            self._fail(ErrorCodes.ENHANCE_YOUR_CALM, "a header took too long")
+        elif self._guard.in_block:
+            self._mind_time()
+        elif not self.streams:
+            self._say_goaway(ErrorCodes.NO_ERROR)
+            self._end()
+            self._close()
+
+    def drain(self) -> None:
+        """Finish what is in hand, take nothing more.
+
+        Streams that can end at once do so before GOAWAY: there are clients that read nothing after.
+        """
+        if self.finished:
+            return
+        self.cork()
+        for exchange in list(self.streams.values()):
+            if exchange.owner is not None:
+                exchange.owner.drain()
+        self._say_goaway(ErrorCodes.NO_ERROR)
+        self._close_if_done()
+        self.uncork()
+        if self.finished:
+            self._close()
+
+    # Writing
+
+    def send(self, data: bytes | memoryview) -> None:
+        """Write bytes, in order with everything else."""
+        if self._out is not None:
+            self._out.append(data)
+        else:
+            self.transport.write(data)
+
+    def flush(self) -> None:
+        """Send what the state machine has to say."""
+        data = self.machine.data_to_send()
+        if data:
+            self.send(data)
+
+    def cork(self) -> None:
+        """Gather what is sent until `uncork`; while a read is worked through it is so anyway."""
+        if self._out is None:
+            self._out = []
+            self._corked = True
+
+    def uncork(self) -> None:
+        """Send what was gathered since `cork`."""
+        if self._corked:
+            self._corked = False
+            self._send_out()
+
+    def _send_out(self) -> None:
+        out, self._out = self._out, None
+        if out and not self.transport.is_closing():
+            self.transport.write(out[0] if len(out) == 1 else b"".join(out))
+
+    def ping(self) -> None:
+        """Show that the connection lives, and end it where the client shows no such thing."""
+        now = self.service.clock()
+        if not self._unheard or not self.writable:
+            self._unheard = now
+        elif now - self._unheard >= SILENT_SECONDS:
+            self.transport.abort()
+            return
+        self.machine.ping(b"\0" * 8)
+        self.flush()
+
+    def open_window(self, size: int, stream: int) -> None:
+        """Let the client send more on a stream."""
+        self.machine.increment_flow_control_window(size, stream)
+        self.flush()
+
+    def refuse(self, stream: int, code: ErrorCodes) -> None:
+        """End a stream from here. What the client has sent on it by then does no harm."""
+        state = self.machine.streams.get(stream)
+        window = state.inbound_flow_control_window if state is not None and stream % 2 else 0
+        self.machine.reset_stream(stream, code)
+        if window > 0:
+            self._guard.refused(stream, window)
+        self.flush()
+
+    def _say_goaway(self, code: ErrorCodes, reason: str = "") -> None:
+        """Written here: the state machine would take it for the end of all streams."""
+        if self._goaway_sent:
+            return
+        self._goaway_sent = True
+        body = struct.pack(">LL", self.machine.highest_inbound_stream_id, code) + reason.encode()
+        self.send(struct.pack(">HBBBL", len(body) >> 8, len(body) & 255, 7, 0, 0) + body)
+
+    # Reading
+
+    def _take(self, events: list[Event]) -> None:
+        cancelled: set[int] | None = None
+        for event in events:
+            if isinstance(event, StreamReset):
+                cancelled = cancelled or set()
+                cancelled.add(event.stream_id)
+                self._reset(event)
+        opened = False
+        for event in events:
+            if isinstance(event, RequestReceived):
+                if cancelled is None or event.stream_id not in cancelled:
+                    self._begin(event)
+            elif isinstance(event, DataReceived):
+                self._take_data(event)
+            elif isinstance(event, TrailersReceived):
+                self._take_trailers(event)
+            elif isinstance(event, StreamEnded):
+                exchange = self.streams.get(event.stream_id)
+                if exchange is not None and not exchange.complete:
+                    exchange.received_all()
+                    self._run_if_ready(exchange)
+            elif isinstance(event, WindowUpdated | RemoteSettingsChanged):
+                opened = True
+        if opened:
+            self._pump()
+        self._run_waiting()
+        if self._guard.last_wanted >= 0:
+            self._close_if_done()
+
+    def _begin(self, event: RequestReceived) -> None:
+        """A request's head."""
+        service, id = self.service, event.stream_id
+        if self._goaway_sent or service.draining or len(self.streams) >= MAX_STREAMS:
+            self.refuse(id, ErrorCodes.REFUSED_STREAM)
+            self._guard.charge(1.0, "streams beyond the limit")
+            return
+        service.meters.requests += 1
+        upgrade = False
+        try:
+            request, upgrade = read_request(event.headers, secure=service.secure)
+            plan = service.plan(request)
+            length = request.header("content-length")
+            if plan.limit and length and int(length) > plan.limit:
+                raise Problem(413, f"the body is larger than {plan.limit} bytes")
+        except Malformed:
+            self.refuse(id, ErrorCodes.PROTOCOL_ERROR)
+            self._guard.charge(RESET_COST, "malformed requests")
+            return
+        except Problem as problem:
+            request = Request("GET", b"/", (), version="2")
+            plan = refusal(problem)
+        complete = event.stream_ended is not None
+        exchange = H2Exchange(self, id, request, plan, complete=complete)
+        exchange.tunnelable = upgrade
+        self.streams[id] = exchange
+        if not complete and plan.body is not Body.NONE:
+            if request.header("expect").lower() == "100-continue":
+                exchange.continue_()
+            if plan.body is Body.WHOLE:
+                self._uploads = self._uploads if self._uploads is not None else {}
+                self._uploads[exchange] = None
+                exchange.wake(service.body)
+        self._run_if_ready(exchange)
+
+    def _run_if_ready(self, exchange: H2Exchange) -> None:
+        plan = exchange.plan
+        if plan is None or exchange.running or not exchange.open:
+            return
+        if plan.body is Body.WHOLE and not exchange.complete:
+            return
+        if self._waiting or not self._may_run:
+            self._waiting = self._waiting if self._waiting is not None else deque()
+            self._waiting.append(exchange)
+        else:
+            exchange.run()
+
+    @property
+    def _may_run(self) -> bool:
+        return self.writable and self.queued < MAX_QUEUED
+
+    def _run_waiting(self) -> None:
+        while self._waiting and self._may_run and not self.finished:
+            exchange = self._waiting.popleft()
+            if exchange.open and not exchange.running:
+                exchange.run()
+        if not self._waiting:
+            self._waiting = None
+
+    def _take_data(self, event: DataReceived) -> None:
+        length = event.flow_controlled_length or 0
+        self._received += length
+        if self._received >= CONNECTION_WINDOW // 2:
+            # The bound is each stream's own window: one that is not read holds up no other.
+            self.machine.increment_flow_control_window(self._received)
+            self._received = 0
+            self.flush()
+        exchange = self.streams.get(event.stream_id)
+        if exchange is not None:
+            exchange.receive(event.data or b"", length)
+
+    def _take_trailers(self, event: TrailersReceived) -> None:
+        """Nothing is made of them, but they must be some."""
+        exchange = self.streams.get(event.stream_id)
+        try:
+            check_trailers(event.headers or ())
+        except Malformed:
+            self._guard.charge(RESET_COST, "malformed trailers")
+            if exchange is not None:
+                exchange.cut(ErrorCodes.PROTOCOL_ERROR)
+
+    def _reset(self, event: StreamReset) -> None:
+        id = event.stream_id
+        if not event.remote_reset:
+            self._guard.charge(RESET_COST, "errors on streams")  # CVE-2025-8671
+        push = self.pushes.get(id)
+        if push is not None:
+            push.close()
+            push.watcher.ended()
+        exchange = self.streams.get(id)
+        if exchange is not None:
+            exchange.complete = True
+            exchange.output.close()
+            owner = exchange.owner
+            self.done(exchange)
+            if owner is not None:
+                owner.gone()
+
+    def _pump(self) -> None:
+        """Send what waited for windows, the streams in turn."""
+        for output in list(self.blocked):
+            if not self.writable:
+                break
+            del self.blocked[output]
+            self.blocked[output] = None  # to the end of the row
+            output.pump()
+
+    # Bodies
+
+    def mind_uploads(self) -> None:
+        """Let those send on whose bodies may still grow: rule 5."""
+        for place, exchange in enumerate(self._uploads or ()):
+            if place and self.gathered >= MAX_GATHERED:
+                break
+            if not exchange.full:
+                exchange.give_back()
+
+    def holds(self, exchange: H2Exchange, size: int) -> None:
+        """An exchange keeps so many bytes whose rest has not come."""
+        if not size:
+            if exchange.size:
+                self.uploaded(exchange)
+            return
+        uploads = self._uploads = self._uploads if self._uploads is not None else {}
+        if size < exchange.size:
+            uploads.pop(exchange, None)  # something of it has come to its end: others have a turn
+        uploads[exchange] = None
+        self.gathered += size - exchange.size
+        exchange.size = size
+
+    def uploaded(self, exchange: H2Exchange) -> None:
+        """A body is complete, or given up."""
+        if self._uploads is not None and exchange in self._uploads:
+            del self._uploads[exchange]
+            if not self._uploads:
+                self._uploads = None
+        self.gathered -= exchange.size
+        exchange.size = 0
+        if self._uploads is not None and not self.finished:
+            self.mind_uploads()
+
+    # Push
+
+    @property
+    def push_denied(self) -> str:
+        """Why nothing can be pushed: `push-off`, `no-streams`; empty where it can."""
+        settings = self.machine.remote_settings
+        if not settings.enable_push or self._goaway_sent or self._guard.last_wanted >= 0:
+            return "push-off"
+        return "" if settings.max_concurrent_streams else "no-streams"
+
+    def push(self, parent: H2Exchange, target: str, response: Response) -> bool:
+        """Promise a GET of `target` on a stream and push its answer; False where it cannot be."""
+        return h2_push.push(self, parent, target, response)
+
+    # The end
+
+    def done(self, exchange: H2Exchange) -> None:
+        """An exchange is over."""
+        if not exchange.open:
+            return
+        exchange.open = False
+        exchange.owner = exchange.sink = exchange.taker = None
+        exchange.plan = exchange.parts = None
+        self.service.wheel.cancel(exchange)
+        self.uploaded(exchange)
+        del self.streams[exchange.id]
+        if self.finished:
+            return
+        if not exchange.complete:
+            # 8.1: the answer does not need the rest of the request.
+            with suppress(StreamClosedError):  # its end has come, and is yet to be worked through
+                self.refuse(exchange.id, ErrorCodes.NO_ERROR)
+        if not self.streams:
+            self._close_if_done()
+            if self._out is None:
+                self._mind_time()
+
+    def _close_if_done(self) -> None:
+        if self.finished or self.streams or self.pushes:
+            return
+        if self._goaway_sent or self._guard.last_wanted >= 0:
+            self._say_goaway(ErrorCodes.NO_ERROR)
+            self._end()
+            if self._out is None:
+                self._close()
+
+    def _fail(self, code: ErrorCodes, reason: str) -> None:
+        """The connection cannot go on."""
+        self.flush()
+        self._goaway_sent = False
+        self._say_goaway(code, reason)
+        self._end()
+        self._linger()
+
+    def _close(self) -> None:
+        """Close when all is written and, where that can be told, the client has read it."""
+        if self.transport.can_write_eof():
+            self._linger()
+        else:
+            self.transport.close()  # over TLS this waits for the client's own farewell
+
+    def _linger(self) -> None:
+        """Let GOAWAY reach a client that is still sending: a reset would destroy it."""
+        self._send_out()
+        self._discarded = 0
+        if self.transport.can_write_eof() and not self.transport.is_closing():
+            self.transport.write_eof()
+        self.service.wheel.set(self, self.service.clock() + LINGER_SECONDS)
+
+    def _discard(self, size: int) -> None:
+        if self._discarded >= 0:
+            self._discarded += size
+            if self._discarded > MAX_DISCARDED:
+                self.transport.abort()
+
+    def _end(self) -> None:
+        """Let go of every stream: nothing more is read or written."""
+        if self.finished:
+            return
+        self.finished = True
+        self._waiting = None
+        for push in list(self.pushes.values()):
+            push.close()
+        self.pushes.clear()
+        for exchange in list(self.streams.values()):
+            exchange.output.close()
+            owner = exchange.owner
+            self.done(exchange)
+            if owner is not None:
+                owner.gone()
+        self.service.wheel.set(self, self.service.clock() + self.service.head)
+
+    def _mind_time(self) -> None:
+        """A header block must end in time, and who asks nothing is not kept for ever."""
+        service = self.service
+        if self._guard.in_block:
+            service.wheel.set(self, self._guard.began + service.head)
+        elif self.streams:
+            self.due = 0.0
+        else:
+            service.wheel.set(self, service.clock() + service.idle)
+
+    @property
+    def _late(self) -> bool:
+        guard, service = self._guard, self.service
+        return guard.in_block and service.clock() >= guard.began + service.head
+
+    def _mind_reading(self) -> None:
+        """Read only while what it leads to can be written: rule 3."""
+        if self.writable != self._reading and not self.transport.is_closing():
+            self._reading = self.writable
+            if self.writable:
+                self.transport.resume_reading()
+            else:
+                self.transport.pause_reading()

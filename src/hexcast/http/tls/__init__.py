@@ -1,0 +1,1 @@
+"""TLS beneath both versions of HTTP."""

@@ -1,0 +1,24 @@
+"""The hub: a deterministic fold of the log into what can be replayed.
+
+Begin with `hub`, which judges drafts and applies what the log has committed. `history` is what is
+retained, `topic` the records of one topic in it, `idempotency` the keys of publishes already
+made, `patching` the value after a change in part, `resume` where a subscription begins.
+"""
+
+from .history import History
+from .hub import Hub
+from .idempotency import MAX_KEY_BYTES
+from .patching import MERGE_PATCH, check_patch_type
+from .resume import Start, begin
+from .topic import Topic
+
+__all__ = [
+    "MAX_KEY_BYTES",
+    "MERGE_PATCH",
+    "History",
+    "Hub",
+    "Start",
+    "Topic",
+    "begin",
+    "check_patch_type",
+]

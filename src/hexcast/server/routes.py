@@ -1,0 +1,331 @@
+"""Routing: which plan answers a request. The one place that knows every URL of the server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from .. import __version__
+from ..access import Access
+from ..http import Body, Exchange, Plan, Request, Response, prefers_html, problem_response, refusal
+from ..lab import Lab
+from ..model import Problem, Selector, is_pattern
+from ..publish import OPS, batch, publish, publishable
+from ..ways import (
+    MODULE_NAME,
+    PLAIN_POLICY,
+    TOPIC_SCRIPT_PATH,
+    Ask,
+    Context,
+    Live,
+    LongPoll,
+    hashed_module_name,
+    poll,
+    push,
+    read_ask,
+    refresh,
+    serve_module,
+    single_record,
+    sse,
+    topic_script,
+    topics_page,
+    websocket,
+)
+from .prometheus import MetricsPage
+
+if TYPE_CHECKING:
+    from ..site import Site
+
+__all__ = ["App"]
+
+TOPIC_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+TOPICS_METHODS = "GET, HEAD, POST, OPTIONS"
+PAGE_METHODS = "GET, HEAD, OPTIONS"
+
+_WAYS: dict[str, Callable[[Context, Ask], Callable[[Exchange], None]]] = {
+    "refresh": partial(partial, refresh),
+    "poll": partial(partial, poll),
+    "long-poll": LongPoll,
+    "sse": partial(partial, sse),
+    "websocket": partial(partial, websocket),
+    "push": partial(partial, push),
+}
+"""For each way, what makes the server of one request from what it asks."""
+
+_MAX_LISTED = 10_000
+
+
+class App:
+    """Plans requests for one server.
+
+    `site` has what is beside its own addresses; there is a lab where one is given.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        access: Access,
+        site: Site | None = None,
+        lab: Lab | None = None,
+    ) -> None:
+        self._context = context
+        self._site = site
+        self._lab = lab
+        self._access = access
+        self._base = context.settings.base_path
+        self._metrics = MetricsPage(context.feeds, context.meters)
+        module = partial(serve_module, base=self._base, compress=context.settings.compress)
+        self._pages: dict[str, Callable[[Request], Response]] = {
+            "/": self._front,
+            "/healthz": self._healthz,
+            "/readyz": self._readyz,
+            "/metrics": self._metrics_page,
+            TOPIC_SCRIPT_PATH: lambda request: topic_script(),
+            f"/{MODULE_NAME}": partial(module, hashed=False),
+            f"/{hashed_module_name()}": partial(module, hashed=True),
+        }
+        if site is not None:
+            self._pages.update(site.addresses)
+
+    def plan(self, request: Request) -> Plan:
+        """How a request is answered. Raises Problem where it is not for this server."""
+        self._access.check_host(request)
+        try:
+            plan = self._route(request)
+        except Problem as problem:
+            plan = refusal(problem)
+        plan.extra = self._access.cors(request)
+        return plan
+
+    def _route(self, request: Request) -> Plan:
+        path = request.path
+        if path == "*":
+            if request.method == "OPTIONS":  # RFC 9110, 9.3.7: of the server as a whole
+                return _answer(Response(204, (("Allow", TOPIC_METHODS),)))
+            raise Problem(400, "'*' is for OPTIONS only")
+        if self._base:
+            if path != self._base and not path.startswith(self._base + "/"):
+                raise Problem(404, f"everything is under {self._base}/")
+            path = path[len(self._base) :] or "/"
+        if path.startswith("/topics/"):
+            plan = self._topic(request, path[len("/topics/") :])
+        elif path == "/topics":
+            plan = self._topics(request)
+        elif self._lab is not None and (path == "/lab" or path.startswith("/lab/")):
+            plan = self._lab.plan(request, path[len("/lab") :])
+        else:
+            plan = self._beside(request, path)
+        return plan
+
+    # /topics/TOPIC and /topics/PATTERN
+
+    def _topic(self, request: Request, name: str) -> Plan:
+        method = request.method
+        if method in ("GET", "HEAD"):
+            selector = _selector([name])
+            return self._receive(request, selector, one=not is_pattern(name))
+        if method in OPS:
+            self._access.check_origin(request)
+            publishable(name)
+            run = partial(publish, self._context.hub, name)
+            return Plan(run, Body.WHOLE, self._context.settings.body_limit)
+        return self._options_or_refuse(request, TOPIC_METHODS)
+
+    # /topics
+
+    def _topics(self, request: Request) -> Plan:
+        method = request.method
+        if method in ("GET", "HEAD"):
+            names = request.query.get("topic")
+            if names:
+                return self._receive(request, _selector(names), one=False)
+            ask = self._ask(request, Selector(()), one=False)
+            if ask.way == "websocket":
+                return self._receive(request, Selector(()), one=False)
+            return _dynamic(self._overview if ask.way == "refresh" else self._listing)
+        if method == "POST":
+            self._access.check_origin(request)
+            if request.header("content-type").partition(";")[0].strip().lower() not in (
+                "application/x-ndjson",
+                "application/ndjson",
+                "application/jsonl",
+            ):
+                raise Problem(415, "a batch is application/x-ndjson, one object a line")
+            limit = self._context.settings.body_limit
+            return Plan(partial(batch, self._context.hub, limit), Body.STREAM)
+        return self._options_or_refuse(request, TOPICS_METHODS)
+
+    def _ask(self, request: Request, selector: Selector, *, one: bool) -> Ask:
+        return read_ask(request, selector, one=one, compress=self._context.settings.compress)
+
+    def _receive(self, request: Request, selector: Selector, *, one: bool) -> Plan:
+        ask = self._ask(request, selector, one=one)
+        context = self._context
+        id = request.first("id")
+        if one and id:
+            ask = replace(ask, way="poll")  # however it was asked for: it will never change
+            return _plan_way(ask, partial(single_record, context, ask, id))
+        if ask.way == "websocket":
+            self._access.check_origin(request)
+        plan = _plan_way(ask, _WAYS[ask.way](context, ask))
+        if self._lab is not None and "client" in request.query:
+            return self._lab.metered(request.first("client"), plan)
+        return plan
+
+    def _listing(self, request: Request) -> Response:
+        listed = [
+            {
+                "topic": topic.name,
+                "kind": topic.kind,
+                "id": topic.id,
+                "rate": round(topic.rate, 3),
+                "subscribers": sum(topic.clients.values()),
+            }
+            for topic in self._live()
+        ]
+        return Response(
+            200,
+            (
+                ("Content-Type", "application/json"),
+                ("Cache-Control", "no-store"),
+                ("Vary", "Accept"),
+            ),
+            msgspec.json.encode({"topics": listed}) + b"\n",
+        )
+
+    def _live(self) -> list[Live]:
+        """The topics that hold something."""
+        hub, feeds = self._context.hub, self._context.feeds
+        now = hub.now()
+        live: list[Live] = []
+        for name, topic in hub.topics.items():
+            if topic.value is not None:
+                rate, clients = topic.rate(now), feeds.interested(name)
+                live.append(Live(name, topic.kind, topic.value.id, rate, clients))
+                if len(live) >= _MAX_LISTED:
+                    break
+        return sorted(live, key=lambda topic: topic.name)
+
+    # Beside the topics
+
+    def _beside(self, request: Request, path: str) -> Plan:
+        page, site = self._pages.get(path), self._site
+        if site is None or (page is not None and path != "/"):
+            if page is None:
+                raise Problem(404, "there is nothing at this address; topics are under /topics/")
+            return self._page(request, page)
+        if request.method not in ("GET", "HEAD"):
+            return self._options_or_refuse(request, PAGE_METHODS)
+
+        def serve(exchange: Exchange, body: bytes) -> None:
+            if page is not None and not site.has(path):
+                exchange.respond(page(exchange.request))
+            else:
+                site.serve(path, exchange)
+
+        return Plan(serve)
+
+    def _page(self, request: Request, page: Callable[[Request], Response]) -> Plan:
+        if request.method in ("GET", "HEAD"):
+            return _dynamic(page)
+        return self._options_or_refuse(request, PAGE_METHODS)
+
+    def _options_or_refuse(self, request: Request, methods: str) -> Plan:
+        if request.method != "OPTIONS":
+            raise Problem(405, f"{request.method} is not for this address", allow=methods)
+        preflight = self._access.preflight(request, methods)
+        return _answer(Response(204, (("Allow", methods), *preflight)))
+
+    def _front(self, request: Request) -> Response:
+        if not prefers_html(request.header("accept")):
+            return self._text(
+                f"Hexcast {__version__}. Topics: {self._base}/topics/TOPIC, "
+                f"all of them: {self._base}/topics\n"
+            )
+        return self._overview(request)
+
+    def _overview(self, request: Request) -> Response:
+        """What is live, as a page."""
+        return Response(
+            200,
+            (
+                ("Content-Type", "text/html; charset=utf-8"),
+                ("Cache-Control", "no-store"),
+                ("Vary", "Accept"),
+                ("Content-Security-Policy", PLAIN_POLICY),
+                ("X-Content-Type-Options", "nosniff"),
+            ),
+            topics_page(
+                self._live(),
+                {way: meter.clients for way, meter in self._context.meters.ways.items()},
+                self._base,
+                f"{self._base}/lab" if self._lab is not None else "",
+            ),
+        )
+
+    def _healthz(self, request: Request) -> Response:
+        log = self._context.hub.log
+        return self._json(
+            {"status": "ok", "version": __version__, "epoch": log.epoch,
+             "acknowledged_survives": log.promise}
+        )  # fmt: skip
+
+    def _readyz(self, request: Request) -> Response:
+        if self._context.draining:
+            raise Problem(503, "the server is stopping", retry_after=1)
+        return self._json({"status": "ready"})
+
+    def _metrics_page(self, request: Request) -> Response:
+        return Response(
+            200,
+            (("Content-Type", "text/plain; version=0.0.4; charset=utf-8"),
+             ("Cache-Control", "no-store")),
+            self._metrics.render(),
+        )  # fmt: skip
+
+    @staticmethod
+    def _json(members: dict[str, object]) -> Response:
+        return Response(
+            200,
+            (("Content-Type", "application/json"), ("Cache-Control", "no-store")),
+            msgspec.json.encode(members) + b"\n",
+        )
+
+    @staticmethod
+    def _text(text: str) -> Response:
+        return Response(
+            200,
+            (("Content-Type", "text/plain; charset=utf-8"), ("Cache-Control", "no-store")),
+            text.encode(),
+        )
+
+
+def _selector(names: list[str]) -> Selector:
+    try:
+        return Selector(names)
+    except ValueError as error:
+        raise Problem(400, str(error)) from None
+
+
+def _plan_way(ask: Ask, serve: Callable[[Exchange], None]) -> Plan:
+    """The plan of a way; its refusals name it too."""
+
+    def run(exchange: Exchange, body: bytes) -> None:
+        try:
+            serve(exchange)
+        except Problem as problem:
+            exchange.respond(problem_response(problem, (("Hexcast-Way", ask.way),)))
+
+    return Plan(run)
+
+
+def _answer(response: Response) -> Plan:
+    return Plan(lambda exchange, body: exchange.respond(response))
+
+
+def _dynamic(page: Callable[[Request], Response]) -> Plan:
+    return Plan(lambda exchange, body: exchange.respond(page(exchange.request)))

@@ -1,0 +1,115 @@
+"""Coded answers: which coding a body gets, and the coded bodies, each made once for everyone.
+
+A body that a client has is the dictionary for the next one (compression dictionary transport,
+RFC 9842): the browser says by its SHA-256 what it has, and is sent what is different. Bodies that
+were offered as dictionaries are kept for that, as many bytes of them as may be; one that is no
+longer held means an answer without a dictionary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import NamedTuple
+
+from ..http import BODY_PAYS, Headers, code, compressible, digest
+from ..model import Cache
+from .query import Ask
+
+__all__ = ["CACHED", "KEPT", "Coded", "Coder", "entity_tag"]
+
+_BODIES_BYTES = 16 * 2**20
+_DICTIONARIES_BYTES = 16 * 2**20
+
+CACHED = ("Cache-Control", "no-cache")
+KEPT = ("Cache-Control", "max-age=0, stale-while-revalidate=3600")
+"""For what is kept as a dictionary; why it has to be so is said in `ask.py`."""
+
+
+class Coded(NamedTuple):
+    """A body as it is sent."""
+
+    body: bytes
+    coding: str
+    """Empty where it is as it was."""
+    headers: Headers
+    """What says so, and what it may be kept for."""
+    kept: bool
+    """Whether the client may keep it as a dictionary."""
+
+
+class Coder:
+    """The coded bodies and the dictionaries of one server."""
+
+    def __init__(self) -> None:
+        # What a version comes to in a coding: empty where it gets no smaller.
+        self._bodies: Cache[tuple[Hashable, str, bytes, bool], bytes] = Cache(_BODIES_BYTES)
+        self._names: Cache[Hashable, bytes] = Cache(_BODIES_BYTES // 16)
+        # By topics as well as by name: that a value is known here is told to nobody else.
+        self._dictionaries: Cache[tuple[Hashable, bytes], bytes] = Cache(_DICTIONARIES_BYTES)
+
+    def dictionary(self, ask: Ask) -> bytes:
+        """The dictionary that the client has, if it is held; else empty."""
+        if not ask.dictionary:
+            return b""
+        return self._dictionaries.get((ask.selector.text, ask.dictionary)) or b""
+
+    def coded(
+        self, ask: Ask, version: Hashable, type: str, body: bytes, *, keep: bool = False
+    ) -> Coded:
+        """A body of some content type as this client is sent it.
+
+        `version` stands for the body: equal ones are the same bytes. With `keep` the client may
+        keep it as a dictionary, if it asked so that it will.
+        """
+        must = bool(ask.codings) and "identity" not in ask.codings
+        if not ask.codings or (not must and (len(body) < BODY_PAYS or not compressible(type))):
+            return Coded(body, "", (), kept=False)
+        headers: Headers = ()
+        kept = keep and bool(ask.keep) and self._offer(ask, version, body)
+        if kept:
+            headers = (("Use-As-Dictionary", self._use(ask)),)
+        dictionary = self.dictionary(ask)
+        for coding in ask.codings:
+            if coding == "identity":
+                break
+            if coding == "dcz" and not dictionary:
+                continue
+            known = dictionary if coding == "dcz" else b""
+            name = ask.dictionary if known else b""
+            small = self._code(version, coding, name, body, known, must=must)
+            if small:
+                return Coded(small, coding, (("Content-Encoding", coding), *headers), kept)
+        return Coded(body, "", headers, kept)
+
+    def _code(
+        self, version: Hashable, coding: str, name: bytes, body: bytes, known: bytes, *, must: bool
+    ) -> bytes:
+        key = (version, coding, name, must)
+        small = self._bodies.get(key)
+        if small is None:
+            small = code(coding, body, known, must=must) or b""
+            self._bodies.put(key, small, len(small))
+        return small
+
+    def _offer(self, ask: Ask, version: Hashable, body: bytes) -> bool:
+        """Hold a body as a dictionary; False where it is too large for that."""
+        if not self._dictionaries.fits(len(body)):
+            return False
+        name = self._names.get(version)
+        if name is None:
+            name = digest(body)
+            self._names.put(version, name, len(name))
+        self._dictionaries.put((ask.selector.text, name), body, len(body))
+        return True
+
+    @staticmethod
+    def _use(ask: Ask) -> str:
+        """What the body is a dictionary for (RFC 9842, 2.1)."""
+        # A page and the value may have one URL: each is kept for its own kind of request.
+        page = ', match-dest=("document" "iframe")' if ask.way == "refresh" else ""
+        return f"match={ask.keep}{page}"
+
+
+def entity_tag(id: str, coding: str) -> str:
+    """The strong entity tag of a version in a coding (contract 3)."""
+    return f'"{id}~{coding}"' if coding else f'"{id}"'
