@@ -91,7 +91,8 @@ async def test_insecure_takes_any(secure: str, topic: str) -> None:
 async def test_the_certificate_for_this_machine_is_trusted_by_itself(
     tmp_path: Path, topic: str
 ) -> None:
-    cert, key = keep(tmp_path / "cache" / "hexcast" / "tls")
+    folder = tmp_path / "cache" / "hexcast" / "tls"
+    cert, key = keep(folder / "dev.pem", folder / "dev-key.pem")
     process = ServerProcess("--tls-cert", str(cert), "--tls-key", str(key)).start()
     try:
         async with asyncio.timeout(20), Client(process.url) as client:

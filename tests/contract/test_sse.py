@@ -23,7 +23,7 @@ from tests.support.harness import (
 )
 from tests.support.wire import ID, seq
 
-OCTETS = {"Content-Type": "application/octet-stream"}
+BINARY = {"Content-Type": "application/octet-stream"}
 
 
 async def test_the_head(server: Server) -> None:
@@ -196,7 +196,7 @@ async def test_what_raw_cannot_carry_comes_in_json(
 
 async def test_octets_that_are_text_come_raw(server: Server) -> None:
     topic = unique()
-    await publish(server, topic, b"words", fields=OCTETS)
+    await publish(server, topic, b"words", fields=BINARY)
     async with await Sse.open(server, f"{path(topic)}?since=earliest") as sse:
         event = await sse.record()
     assert (event.event, event.data) == (None, "words")

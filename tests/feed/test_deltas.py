@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, rule
 
 from hexcast.feed.deltas import Change, Deltas
-from hexcast.feed.encoding import StreamForm
-from hexcast.feed.feed import Terms
+from hexcast.feed.encoding import StreamEncoder
+from hexcast.feed.feed import DeliveryOptions
 from hexcast.feed.registry import Feeds
 from hexcast.feed.subscriber import Subscriber
-from hexcast.hub.resume import begin
-from hexcast.model.counters import Meters
+from hexcast.hub.resume import resume_point
+from hexcast.model.counters import Counters
 from hexcast.model.patterns import Selector
 from hexcast.model.record import Draft, Gap, Record
 from hexcast.value.json_text import LIMITS, dump, parse
@@ -83,7 +83,7 @@ def test_what_is_remembered_is_bounded() -> None:
     assert list(deltas._documents) == [values[-1]] and not deltas._changes
 
 
-class DeltaForm(StreamForm):
+class DeltaForm(StreamEncoder):
     """A wire form that a test reads back, a JSON object a line, with changes."""
 
     way = "sse"
@@ -125,12 +125,12 @@ class Holder:
         selector = Selector(self.names)
         header = since if self.began == "now" else ""
         since_url = self.began if header else since
-        start = begin(machine.hub, selector, header=header, since=since_url)
+        start = resume_point(machine.hub, selector, header=header, since=since_url)
         if since == "now":
             self.began = since
             self.last = machine.hub.head
-        terms = Terms(selector, self.rate, strangers=not start.holds)
-        feed = machine.feeds.feed(selector, DeltaForm(), terms)
+        options = DeliveryOptions(selector, self.rate, strangers=not start.holds)
+        feed = machine.feeds.feed(selector, DeltaForm(), options)
         self.room = None
         self.subscriber = Subscriber(feed, self, start)
         chunk = self.subscriber.first().chunk
@@ -196,10 +196,10 @@ class Machine(RuleBasedStateMachine):
     clients = Bundle("clients")
 
     @initialize(held=st.sampled_from([10_000, 3]))
-    def begin(self, held: int) -> None:
+    def resume_point(self, held: int) -> None:
         self.clock, self.soon = Clock(), Soon()
         self.hub = make_hub(make_history(), self.clock)
-        self.feeds = Feeds(self.hub, Meters(), self.soon, self.clock, self.soon.later)
+        self.feeds = Feeds(self.hub, Counters(), self.soon, self.clock, self.soon.later)
         self.values: dict[int, bytes] = {}
         self.all: list[Holder] = []
         self.few = held == 3
@@ -319,7 +319,7 @@ TestMachine.settings = settings(max_examples=150, stateful_step_count=40)
 def test_a_place_in_the_middle_of_a_flush_is_no_base(lines: int) -> None:
     """J1 J2 S J3 in one flush are told as S J3: who is cut after S never had J2."""
     machine = Machine()
-    machine.begin(held=10_000)
+    machine.resume_point(held=10_000)
     machine.put_json("j1", {"a": 0})
     client = machine.join(names=("j1", "t1", "s"), since="", tight=False, rate=0.0)
     machine.turn(5)

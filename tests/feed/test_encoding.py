@@ -23,28 +23,28 @@ def record(seq: int) -> Record:
 
 
 def test_once_for_all() -> None:
-    form, one = Counting(), record(1)
-    assert form.record(one) is form.record(one) and form.encoded == 1
-    form.forget()
-    form.record(one)
-    assert form.encoded == 2
+    encoder, one = Counting(), record(1)
+    assert encoder.record(one) is encoder.record(one) and encoder.encoded == 1
+    encoder.forget()
+    encoder.record(one)
+    assert encoder.encoded == 2
 
 
 def test_equal_looking_records_are_two() -> None:
-    form = Counting()
-    form.record(record(1)), form.record(record(1))
-    assert form.encoded == 2
+    encoder = Counting()
+    encoder.record(record(1)), encoder.record(record(1))
+    assert encoder.encoded == 2
 
 
 def test_what_is_remembered_is_bounded() -> None:
-    form = Counting()
+    encoder = Counting()
     for n in range(3 * _MEMO_RECORDS):
-        form.record(record(n))
-        assert len(form._memo) <= _MEMO_RECORDS
-    form = Counting(_MEMO_BYTES // 3)
+        encoder.record(record(n))
+        assert len(encoder._memo) <= _MEMO_RECORDS
+    encoder = Counting(_MEMO_BYTES // 3)
     for n in range(50):
-        form.record(record(n))
-        assert sum(map(len, form._memo.values())) <= 2 * _MEMO_BYTES
+        encoder.record(record(n))
+        assert sum(map(len, encoder._memo.values())) <= 2 * _MEMO_BYTES
 
 
 def test_forms_of_equal_key_are_one_form() -> None:

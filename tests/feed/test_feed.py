@@ -10,14 +10,14 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from hexcast.feed.encoding import AnswerForm
+from hexcast.feed.encoding import AnswerEncoder
 from hexcast.feed.feed import Feed
 from hexcast.feed.registry import Feeds
 from hexcast.feed.subscriber import Subscriber
 from hexcast.hub.history import History
 from hexcast.hub.hub import Hub
-from hexcast.hub.resume import Start, begin
-from hexcast.model.counters import Meters
+from hexcast.hub.resume import ResumePoint, resume_point
+from hexcast.model.counters import Counters
 from hexcast.model.patterns import Selector, matches
 from hexcast.model.problem import Problem
 from hexcast.model.record import Draft, Record
@@ -45,8 +45,8 @@ class Bench:
         self.clock = Clock()
         self.soon = Soon()
         self.hub: Hub = make_hub(history, self.clock)
-        self.meters = Meters()
-        self.feeds = Feeds(self.hub, self.meters, self.soon, self.clock, self.soon.later)
+        self.counters = Counters()
+        self.feeds = Feeds(self.hub, self.counters, self.soon, self.clock, self.soon.later)
 
     def feed(self, *names: str) -> Feed:
         return self.feeds.feed(Selector(names), LineForm())
@@ -73,8 +73,8 @@ class Client(Reader):
         self.selector = Selector(names)
         self.tight = tight
         self.over = False
-        self.start = begin(bench.hub, self.selector, since=since, last=last)
-        self.began = Start(self.start.cursor, self.start.horizon, self.start.fresh)
+        self.start = resume_point(bench.hub, self.selector, since=since, last=last)
+        self.began = ResumePoint(self.start.cursor, self.start.horizon, self.start.fresh)
         self.since, self.last = since, last
         self.known = len(bench.did) if isinstance(bench, Machine) else 0
         feed = bench.feeds.feed(self.selector, LineForm())
@@ -342,7 +342,7 @@ def test_states_fold_and_streams_do_not(bench: Bench) -> None:
         put(bench.hub, "s", b"%d" % n), post(bench.hub, "a")
     bench.soon.all()
     assert client.seqs == [2, 4, 5, 6]
-    assert bench.meters.ways["sse"].folds == 2
+    assert bench.counters.ways["sse"].folds == 2
 
 
 def test_a_slow_client_is_told_a_states_newest_value_only(bench: Bench) -> None:
@@ -487,7 +487,7 @@ def test_feeds_are_shared_and_let_go(bench: Bench) -> None:
     bench.soon.all()
 
 
-class Whole(AnswerForm):
+class Whole(AnswerEncoder):
     """Answers with the numbers of the records, and the place."""
 
     way = "long-poll"
@@ -517,5 +517,5 @@ def test_the_latency_is_from_the_first_record_that_waits(bench: Bench) -> None:
     bench.clock.now += 0.2
     post(bench.hub, "a")
     bench.soon.all()
-    assert sum(bench.meters.latency_counts) == 1
-    assert bench.meters.latency_sum == pytest.approx(0.2)
+    assert sum(bench.counters.latency_counts) == 1
+    assert bench.counters.latency_sum == pytest.approx(0.2)

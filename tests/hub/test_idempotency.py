@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hexcast.hub import idempotency as keys
-from hexcast.hub.idempotency import HELD_SECONDS, Keys
+from hexcast.hub.idempotency import HELD_SECONDS, IdempotencyKeys
 from hexcast.model.problem import Problem
 from hexcast.model.record import Draft, Published
 from tests.support.fakes import Clock, accepted, make_history, make_hub, put, refused, tell
@@ -21,7 +21,7 @@ DONE = Published("e-1", "t", True, True)
 
 
 def test_a_key_is_new_then_in_hand_then_answered() -> None:
-    used = Keys()
+    used = IdempotencyKeys()
     assert used.begin(draft(), 0) is None
     in_hand = used.begin(draft(), 1)
     assert isinstance(in_hand, Problem) and in_hand.status == 409
@@ -37,7 +37,7 @@ def test_a_key_is_new_then_in_hand_then_answered() -> None:
     Draft("t", "post", b"1", "text/plain", end=True, key="k"),
 ])  # fmt: skip
 def test_other_content_under_the_same_key(other: Draft) -> None:
-    used = Keys()
+    used = IdempotencyKeys()
     assert used.begin(draft(), 0) is None
     used.settle(draft(), DONE)
     problem = used.begin(other, 0)
@@ -49,14 +49,14 @@ def test_other_content_under_the_same_key(other: Draft) -> None:
     "other", [draft(topic="u"), draft(key="l"), draft(publisher="somebody else")]
 )
 def test_keys_do_not_meet(other: Draft) -> None:
-    used = Keys()
+    used = IdempotencyKeys()
     assert used.begin(draft(), 0) is None
     assert used.begin(other, 0) is None
 
 
 @given(st.lists(st.tuples(st.integers(0, 90_000), st.sampled_from("abc")), max_size=30))
 def test_a_key_is_held_at_least_two_minutes_and_not_for_ever(uses: list[tuple[int, str]]) -> None:
-    used, now, first = Keys(), 0, dict[str, int]()
+    used, now, first = IdempotencyKeys(), 0, dict[str, int]()
     for wait, key in uses:
         now += wait
         outcome = used.begin(draft(key), now)
@@ -73,14 +73,14 @@ def test_a_key_is_held_at_least_two_minutes_and_not_for_ever(uses: list[tuple[in
 
 
 def test_settling_a_key_that_was_forgotten() -> None:
-    used = Keys()
+    used = IdempotencyKeys()
     used.settle(draft(), DONE)
     assert used.begin(draft(), 0) is None
 
 
 def test_keys_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keys, "MAX_KEYS", 3)
-    used = Keys()
+    used = IdempotencyKeys()
     for key in "abc":
         assert used.begin(draft(key), 0) is None
     problem = used.begin(draft("d"), 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hexcast.hub.hub import Hub
-from hexcast.hub.resume import MAX_LAST, Start, begin
+from hexcast.hub.resume import MAX_LAST, ResumePoint, resume_point
 from hexcast.model.patterns import Selector
 from hexcast.model.problem import Problem
 from tests.support.fakes import EPOCH, make_history, make_hub, post, put
@@ -22,40 +22,40 @@ def hub() -> Hub:
 
 
 def test_without_a_cursor(hub: Hub) -> None:
-    start = begin(hub, A)
+    start = resume_point(hub, A)
     assert (start.cursor, start.horizon, start.fresh, start.gap) == (0, 5, 0, None)
-    assert begin(hub, A, last=3).fresh == 3
-    assert begin(hub, A, last=-3).fresh == 0
-    assert begin(hub, A, last=10**30).fresh == MAX_LAST
+    assert resume_point(hub, A, last=3).fresh == 3
+    assert resume_point(hub, A, last=-3).fresh == 0
+    assert resume_point(hub, A, last=10**30).fresh == MAX_LAST
 
 
 @pytest.mark.parametrize("form", ["header", "since"])
 def test_the_same_cursor_either_way(hub: Hub, form: str) -> None:
-    start = begin(hub, A, **{form: f"{EPOCH}-4"})
+    start = resume_point(hub, A, **{form: f"{EPOCH}-4"})
     assert (start.cursor, start.horizon, start.fresh) == (4, 5, None)
     assert start.given == f"{EPOCH}-4" == start.header(hub, 5, 5)
-    now = begin(hub, A, **{form: "now"})
+    now = resume_point(hub, A, **{form: "now"})
     assert (now.cursor, now.horizon, now.given) == (5, 5, "")
     assert now.header(hub, 0, 5) == f"{EPOCH}-5"
 
 
 def test_the_header_wins_unless_it_is_empty(hub: Hub) -> None:
-    assert begin(hub, A, header=f"{EPOCH}-4", since="nonsense").cursor == 4
-    assert begin(hub, A, header="", since=f"{EPOCH}-3").cursor == 3
+    assert resume_point(hub, A, header=f"{EPOCH}-4", since="nonsense").cursor == 4
+    assert resume_point(hub, A, header="", since=f"{EPOCH}-3").cursor == 3
 
 
 def test_a_malformed_since_is_refused_and_a_malformed_header_is_not(hub: Hub) -> None:
     with pytest.raises(Problem) as refusal:
-        begin(hub, A, since="3")
+        resume_point(hub, A, since="3")
     assert refusal.value.status == 400
-    start = begin(hub, A, header="3" * 1000)
+    start = resume_point(hub, A, header="3" * 1000)
     assert start.gap is not None and len(start.gap.after) <= 64
     assert start.cursor == 0 and start.given == ""
 
 
 @pytest.mark.parametrize("cursor", ["other-3", f"{EPOCH}-6"])
 def test_a_place_that_is_not_known(hub: Hub, cursor: str) -> None:
-    start = begin(hub, A, since=cursor)
+    start = resume_point(hub, A, since=cursor)
     assert start.gap is not None
     assert start.gap == (cursor, f"{EPOCH}-3", ("a",))
     assert start.cursor == 0 and start.given == cursor
@@ -63,7 +63,7 @@ def test_a_place_that_is_not_known(hub: Hub, cursor: str) -> None:
 
 
 def test_earliest_is_all_that_is_held_and_loses_nothing(hub: Hub) -> None:
-    start = begin(hub, A, since="earliest")
+    start = resume_point(hub, A, since="earliest")
     assert (start.cursor, start.gap, start.fresh) == (0, None, None)
     assert hub.gap(A, 0, hub.id(0), start.told) is None
     post(hub, "a")
@@ -74,12 +74,12 @@ def test_earliest_is_all_that_is_held_and_loses_nothing(hub: Hub) -> None:
 def test_an_unknown_place_and_nothing_but_states() -> None:
     hub = make_hub()
     put(hub, "s")
-    start = begin(hub, Selector(["s"]), since="other-9")
+    start = resume_point(hub, Selector(["s"]), since="other-9")
     assert start.gap is None and start.cursor == 0
 
 
 def test_the_place_an_answer_begins_at(hub: Hub) -> None:
-    fresh = Start(0, 5, fresh=2)
+    fresh = ResumePoint(0, 5, fresh=2)
     assert fresh.header(hub, 4, 5) == f"{EPOCH}-3"
     assert fresh.header(hub, 0, 5) == f"{EPOCH}-5"
-    assert Start(2, 5).header(hub, 4, 5) == f"{EPOCH}-2"
+    assert ResumePoint(2, 5).header(hub, 4, 5) == f"{EPOCH}-2"

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hexcast.model.content_type import (
+    BINARY,
     JSON,
-    OCTETS,
     TEXT,
     as_json,
     base_type,
@@ -83,7 +83,7 @@ def test_text_comes_back(text: str) -> None:
 
 @given(st.binary(min_size=1))
 def test_octets_come_back(data: bytes) -> None:
-    said = json.loads(as_json(data, OCTETS))
+    said = json.loads(as_json(data, BINARY))
     if utf8(data) is None:
         assert base64.b64decode(said["base64"]) == data and len(said) == 1
     else:
@@ -92,7 +92,7 @@ def test_octets_come_back(data: bytes) -> None:
 
 @given(st.binary(max_size=30) | values.map(lambda v: json.dumps(v).encode()))
 def test_a_payload_without_a_type(data: bytes) -> None:
-    wanted = JSON if oracle(data) else TEXT if utf8(data) is not None else OCTETS
+    wanted = JSON if oracle(data) else TEXT if utf8(data) is not None else BINARY
     assert settle_type("", data) == wanted
     assert settle_type("application/x-www-form-urlencoded", data) == wanted
     assert settle_type("multipart/form-data; boundary=x", data) == wanted

@@ -6,26 +6,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hexcast.model.counters import BUCKETS, WAYS, Meters
+from hexcast.model.counters import BUCKETS, WAYS, Counters
 
 
 @given(st.lists(st.tuples(st.floats(0, 5), st.integers(0, 1000)), max_size=30))
 def test_each_latency_is_in_its_bucket(said: list[tuple[float, int]]) -> None:
-    meters = Meters()
+    counters = Counters()
     for seconds, deliveries in said:
-        meters.latency(seconds, deliveries)
+        counters.latency(seconds, deliveries)
     total = 0
-    for bound, count in zip((*BUCKETS, float("inf")), meters.latency_counts, strict=True):
+    for bound, count in zip((*BUCKETS, float("inf")), counters.latency_counts, strict=True):
         total += count
         assert total == sum(n for seconds, n in said if seconds <= bound)
-    assert meters.latency_sum == pytest.approx(sum(s * n for s, n in said))
+    assert counters.latency_sum == pytest.approx(sum(s * n for s, n in said))
 
 
 CONTRACT = {"refresh", "poll", "long-poll", "sse", "websocket", "push"}
 
 
 def test_every_way_of_the_contract_has_a_meter_of_its_own() -> None:
-    meters = Meters()
-    assert set(meters.ways) == set(WAYS) == CONTRACT
-    meters.ways["sse"].clients += 1
-    assert meters.ways["poll"].clients == 0
+    counters = Counters()
+    assert set(counters.ways) == set(WAYS) == CONTRACT
+    counters.ways["sse"].clients += 1
+    assert counters.ways["poll"].clients == 0

@@ -5,11 +5,11 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hexcast.model.lru import Cache
+from hexcast.model.lru import ByteLRU
 
 
 def test_what_was_used_least_lately_goes_first() -> None:
-    cache: Cache[str, int] = Cache(4 * 1256)
+    cache: ByteLRU[str, int] = ByteLRU(4 * 1256)
     for n, key in enumerate("abcd"):
         cache.put(key, n, 1000)
     assert cache.get("a") == 0
@@ -19,7 +19,7 @@ def test_what_was_used_least_lately_goes_first() -> None:
 
 
 def test_what_would_drive_out_the_rest_is_not_held() -> None:
-    cache: Cache[str, int] = Cache(10_000)
+    cache: ByteLRU[str, int] = ByteLRU(10_000)
     cache.put("small", 1, 100)
     assert not cache.fits(5000)
     cache.put("large", 2, 5000)
@@ -28,7 +28,7 @@ def test_what_would_drive_out_the_rest_is_not_held() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 4000))))
 def test_it_never_holds_more_than_it_may(puts: list[tuple[int, int]]) -> None:
-    cache: Cache[int, int] = Cache(10_000)
+    cache: ByteLRU[int, int] = ByteLRU(10_000)
     for key, size in puts:
         cache.put(key, size, size)
         assert cache.size <= cache.limit

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hexcast.access.origin import Access
-from hexcast.feed.encoding import StreamForm
+from hexcast.feed.encoding import StreamEncoder
 from hexcast.feed.registry import Feeds
 from hexcast.http.context import Service
 from hexcast.http.exchange import Exchange, Headers, Plan, Response, Tunnel, chunk
@@ -21,7 +21,7 @@ from hexcast.hub.history import History
 from hexcast.hub.hub import Hub
 from hexcast.log.base import Outcome
 from hexcast.log.memory import MemoryLog
-from hexcast.model.counters import Meters
+from hexcast.model.counters import Counters
 from hexcast.model.problem import Problem
 from hexcast.model.record import Draft, Gap, Published, Record
 from hexcast.server.routes import App
@@ -123,7 +123,7 @@ def delete(hub: Hub, topic: str) -> int:
     return int(accepted(tell(hub, Draft(topic, "delete"))).id.rpartition("-")[2])
 
 
-class LineForm(StreamForm):
+class LineForm(StreamEncoder):
     """A wire form that a test reads back: a JSON object a line."""
 
     way = "sse"
@@ -200,7 +200,7 @@ class Sent(Exchange):
         self.response, self.status, self.head = response, response.status, response.headers
         self.pieces.append(response.body)
         self.finished = True
-        self.owner = self.sink = None
+        self.handler = self.sink = None
 
     def start(self, status: int, headers: Headers) -> Callable[[bytes], None]:
         assert not self.status, "begun twice"
@@ -209,7 +209,7 @@ class Sent(Exchange):
 
     def finish(self) -> None:
         self.finished = True
-        self.owner = self.sink = None
+        self.handler = self.sink = None
 
     def tunnel(self, headers: Headers, tunnel: Tunnel) -> Callable[[bytes], None]:
         assert not self.status
@@ -246,7 +246,7 @@ class World:
         self.settings = settings or Settings()
         self.clock = Clock()
         self.soon = Soon()
-        self.meters = Meters()
+        self.counters = Counters()
         self.history = History(
             self.settings.hold_records,
             self.settings.hold_bytes,
@@ -254,10 +254,10 @@ class World:
             self.settings.hold_total,
         )
         self.hub = make_hub(self.history, self.clock)
-        self.feeds = Feeds(self.hub, self.meters, self.soon, self.clock, self.soon.later)
-        self.context = Context(self.hub, self.feeds, self.meters, self.settings)
+        self.feeds = Feeds(self.hub, self.counters, self.soon, self.clock, self.soon.later)
+        self.context = Context(self.hub, self.feeds, self.counters, self.settings)
         self.app = App(self.context, access or Access(frozenset(), frozenset()))
-        self.service = Service(self.app.plan, self.meters, self.clock, self.clock)
+        self.service = Service(self.app.plan, self.counters, self.clock, self.clock)
 
     def request(
         self, method: str, target: str, headers: dict[str, str] | None = None, version: str = "1.1"

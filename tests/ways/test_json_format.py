@@ -9,14 +9,14 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hexcast.model.content_type import JSON, OCTETS, TEXT
+from hexcast.model.content_type import BINARY, JSON, TEXT
 from hexcast.model.record import Gap, Record
 from hexcast.ways.json_format import batch_json, gap_json, record_json, rfc3339
 
 text = st.text(st.characters(codec="utf-8"), max_size=30)
 payloads = st.one_of(
     st.tuples(st.just(TEXT), text.map(str.encode)),
-    st.tuples(st.just(OCTETS), st.binary(max_size=30)),
+    st.tuples(st.just(BINARY), st.binary(max_size=30)),
     st.tuples(st.just("application/x+json"),
               st.dictionaries(text, text | st.integers() | st.none(), max_size=3)
               .map(lambda v: json.dumps(v, indent=1).encode())),

@@ -32,11 +32,11 @@ def test_what_is_there_is_told_at_once(world: World) -> None:
 
 def test_a_value_is_waited_for(world: World) -> None:
     sent = world.ask("/topics/s?wait=9")
-    assert not sent.status and sent.alarm == 9 and world.meters.ways["long-poll"].clients == 1
+    assert not sent.status and sent.alarm == 9 and world.counters.ways["long-poll"].clients == 1
     put(world.hub, "s", b"1")
     world.soon.all()
     assert (sent.status, sent.body) == (200, b"1") and sent.header("ETag") == f'"{EPOCH}-1"'
-    assert world.meters.ways["long-poll"].clients == 0
+    assert world.counters.ways["long-poll"].clients == 0
     same = world.ask("/topics/s?wait=9", {"If-None-Match": f'"{EPOCH}-1"'})
     assert not same.status
     put(world.hub, "s", b"2")
@@ -58,9 +58,9 @@ def test_when_the_time_is_over(
     assert not sent.status
     post(world.hub, "noise")
     world.soon.all()
-    assert sent.owner is not None
-    sent.owner.timeout()
-    assert sent.status == status and world.meters.ways["long-poll"].clients == 0
+    assert sent.handler is not None
+    sent.handler.timeout()
+    assert sent.status == status and world.counters.ways["long-poll"].clients == 0
     if status == 200:
         assert body(sent) == {"cursor": f"{EPOCH}-3", "gap": None, "records": [], "more": False}
     if status == 304:
@@ -78,9 +78,9 @@ def test_no_time_is_a_poll(world: World) -> None:
 
 def test_a_client_that_goes_is_forgotten(world: World) -> None:
     sent = world.ask("/topics/s?wait=9")
-    assert sent.owner is not None and sum(world.feeds.interested("s").values()) == 1
-    sent.owner.gone()
-    assert world.feeds.interested("s") == {} and world.meters.ways["long-poll"].clients == 0
+    assert sent.handler is not None and sum(world.feeds.interested("s").values()) == 1
+    sent.handler.gone()
+    assert world.feeds.interested("s") == {} and world.counters.ways["long-poll"].clients == 0
     put(world.hub, "s", b"1")
     world.soon.all()
     assert not sent.status
@@ -89,8 +89,8 @@ def test_a_client_that_goes_is_forgotten(world: World) -> None:
 def test_a_drain_answers_all(world: World) -> None:
     held = [world.ask("/topics/a?wait=9&since=now") for _ in range(3)]
     for sent in held:
-        assert sent.owner is not None
-        sent.owner.drain()
+        assert sent.handler is not None
+        sent.handler.drain()
     assert [body(sent)["cursor"] for sent in held] == [f"{EPOCH}-0"] * 3
     world.context.draining = True
     assert world.ask("/topics/a?wait=9&since=now").status == 200
@@ -126,7 +126,7 @@ def test_those_who_ask_the_same_in_one_turn_share_the_answer(world: World) -> No
     assert told() == told() == ["1", "2"]
     world.soon.all()
     assert told() == ["1", "2"]
-    assert world.meters.ways["long-poll"].deliveries == 3 * 1 + 3 * 2
+    assert world.counters.ways["long-poll"].deliveries == 3 * 1 + 3 * 2
 
 
 def test_a_limit_is_kept_when_much_comes_at_once(world: World) -> None:
@@ -171,8 +171,8 @@ class Chain(RuleBasedStateMachine):
     @rule(which=st.integers(0, 3))
     def time_is_over(self, which: int) -> None:
         sent = self.clients[which][3]
-        if sent is not None and sent.owner is not None:
-            sent.owner.timeout()
+        if sent is not None and sent.handler is not None:
+            sent.handler.timeout()
         self.read(which)
 
     def read(self, which: int) -> None:
@@ -199,7 +199,7 @@ class Chain(RuleBasedStateMachine):
             else:
                 wanted = self.posted
             assert seen == wanted
-        assert self.world.meters.ways["long-poll"].clients <= 4
+        assert self.world.counters.ways["long-poll"].clients <= 4
 
 
 class TestChain(Chain.TestCase):  # type: ignore[name-defined, misc]

@@ -149,11 +149,11 @@ def test_what_is_told_is_counted(world: World) -> None:
                         ("refresh", "/topics/s?way=refresh"),
                         ("poll", f"/topics/s?since={EPOCH}-0"),
                         ("long-poll", f"/topics/s?wait=9&since={EPOCH}-0")):  # fmt: skip
-        meter = world.meters.ways[way]
+        meter = world.counters.ways[way]
         before = meter.deliveries, meter.sent
         body = world.ask(target).body
         assert (meter.deliveries - before[0], meter.sent - before[1]) == (1, len(body)), target
-    meter = world.meters.ways["poll"]
+    meter = world.counters.ways["poll"]
     before = meter.deliveries, meter.sent
     world.ask("/topics/s", {"If-None-Match": f'"{EPOCH}-1"'})
     assert (meter.deliveries, meter.sent) == before

@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 from hexcast.http.request import Request
 from hexcast.model.patterns import Selector
 from hexcast.model.problem import Problem
-from hexcast.ways.query import WAYS, Ask, read_ask
+from hexcast.ways.query import WAYS, ReceiveQuery, read_query
 
 CODINGS = "Accept-Encoding, Available-Dictionary"
 
 
-def ask(query: str = "", version: str = "1.1", *, one: bool = True, **headers: str) -> Ask:
+def ask(query: str = "", version: str = "1.1", *, one: bool = True, **headers: str) -> ReceiveQuery:
     fields = {name.replace("_", "-"): value for name, value in headers.items()}
     request = Request("GET", b"/topics/a?" + query.encode(), fields.items(), version=version)
-    return read_ask(request, Selector(["a"]), one=one)
+    return read_query(request, Selector(["a"]), one=one)
 
 
 # The rules in their order: each is (query, headers, the way that it chooses).

@@ -13,7 +13,7 @@ from hexcast.http.exchange import chunk
 from hexcast.model.record import Gap, Record
 from hexcast.settings import Settings
 from hexcast.ways.json_format import gap_json, record_json
-from hexcast.ways.sse import HEARTBEAT_SECONDS, SseForm
+from hexcast.ways.sse import HEARTBEAT_SECONDS, SseEncoder
 from tests.support.fakes import EPOCH, Sent, World, delete, post, put
 from tests.support.wire import Decoder
 
@@ -69,7 +69,7 @@ event_names = st.text(
 @example("\ufeff", "\ufeff")
 @example("a\u2028b\x0bc\x85\0", "x")
 def test_raw_text_comes_back_exactly(data: str, name: str) -> None:
-    got = EventSource(SseForm("raw", bytes).encode(record(data.encode(), name)))
+    got = EventSource(SseEncoder("raw", bytes).encode(record(data.encode(), name)))
     assert got.events == [(name or "message", data, "e1-7")]
     assert got.last_id == "e1-7"
 
@@ -77,7 +77,7 @@ def test_raw_text_comes_back_exactly(data: str, name: str) -> None:
 @given(st.binary().filter(lambda b: b"\r" in b or not _is_text(b)))
 def test_what_a_line_cannot_carry_comes_in_json(data: bytes) -> None:
     one = record(data, "name", "application/octet-stream")
-    got = EventSource(SseForm("raw", bytes).encode(one))
+    got = EventSource(SseEncoder("raw", bytes).encode(one))
     assert got.events == [("hexcast:record", record_json(one).decode(), "e1-7")]
 
 
@@ -92,12 +92,12 @@ def _is_text(data: bytes) -> bool:
 @given(st.binary(), event_names)
 def test_in_json_format_all_are_plain_messages(data: bytes, name: str) -> None:
     one = record(data, name)
-    got = EventSource(SseForm("json", bytes).encode(one))
+    got = EventSource(SseEncoder("json", bytes).encode(one))
     assert got.events == [("message", record_json(one).decode(), "e1-7")]
 
 
 def test_several_events_do_not_run_into_each_other() -> None:
-    form = SseForm("raw", bytes)
+    form = SseEncoder("raw", bytes)
     data = b"".join(form.encode(record(b"%d\n" % n)) for n in range(3)) + form.cursor("e1-9")
     assert EventSource(data).events == [
         ("message", "0\n", "e1-7"), ("message", "1\n", "e1-7"), ("message", "2\n", "e1-7"),
@@ -106,7 +106,7 @@ def test_several_events_do_not_run_into_each_other() -> None:
 
 
 def test_a_delete_and_a_gap() -> None:
-    form = SseForm("raw", bytes)
+    form = SseEncoder("raw", bytes)
     gone = record(b"", op="delete", type="")
     gap = Gap("e1-0", "e1-3", ("t",))
     got = EventSource(form.encode(gone) + form.gap(gap))
@@ -116,9 +116,13 @@ def test_a_delete_and_a_gap() -> None:
 
 
 def test_pieces_are_framed_for_the_connection_that_carries_them() -> None:
-    whole = SseForm("raw", bytes).encode(record(b"x"))
-    assert SseForm("raw", chunk).encode(record(b"x")) == chunk(whole)
-    assert SseForm("raw", chunk).key != SseForm("raw", bytes).key != SseForm("json", bytes).key
+    whole = SseEncoder("raw", bytes).encode(record(b"x"))
+    assert SseEncoder("raw", chunk).encode(record(b"x")) == chunk(whole)
+    assert (
+        SseEncoder("raw", chunk).key
+        != SseEncoder("raw", bytes).key
+        != SseEncoder("json", bytes).key
+    )
 
 
 # Serving
@@ -184,11 +188,11 @@ def test_a_heartbeat_and_the_moving_place(world: World) -> None:
     sent = stream(world, "/topics/a")
     assert 0 < sent.alarm <= 15 and sent.alarm == HEARTBEAT_SECONDS
     before = len(sent.body)
-    assert sent.owner is not None
-    sent.owner.timeout()
+    assert sent.handler is not None
+    sent.handler.timeout()
     assert EventSource(sent.body[before:]).comments == 1
     post(world.hub, "other")
-    sent.owner.timeout()
+    sent.handler.timeout()
     assert EventSource(sent.body).last_id == f"{EPOCH}-1"
 
 
@@ -198,31 +202,31 @@ def test_a_heartbeat_repeats_no_place(world: World) -> None:
     for target in ("/topics/a", f"/topics/a,b?since={EPOCH}-1", f"/topics/*?since={EPOCH}-1"):
         sent = stream(world, target)
         before = len(sent.body)
-        assert sent.owner is not None
-        sent.owner.timeout()
+        assert sent.handler is not None
+        sent.handler.timeout()
         assert EventSource(sent.body[before:]).comments == 1, target
 
 
 def test_a_client_that_does_not_read_is_sent_no_heartbeat(world: World) -> None:
     sent = stream(world, "/topics/a")
-    owner, before = sent.owner, len(sent.body)
-    assert owner is not None
-    owner.pause()
-    owner.timeout()
+    handler, before = sent.handler, len(sent.body)
+    assert handler is not None
+    handler.pause()
+    handler.timeout()
     assert len(sent.body) == before
     post(world.hub, "a", b"1")
-    owner.resume()
+    handler.resume()
     world.soon.all()
     assert EventSource(sent.body).events[-1][1] == "1"
 
 
 def test_a_drain_says_when_to_come_back(world: World) -> None:
     sent = stream(world, "/topics/a")
-    before, owner = len(sent.body), sent.owner
-    assert owner is not None
-    owner.drain()
+    before, handler = len(sent.body), sent.handler
+    assert handler is not None
+    handler.drain()
     assert EventSource(sent.body[before:]).retry == 1000 and sent.finished
-    assert world.meters.ways["sse"].clients == 0
+    assert world.counters.ways["sse"].clients == 0
     world.context.draining = True
     late = stream(world, "/topics/a")
     assert late.status == 200 and late.finished and EventSource(late.body).retry == 1000
@@ -232,7 +236,7 @@ def test_head_is_get_without_the_stream(world: World) -> None:
     put(world.hub, "s")
     sent = world.ask("/topics/s", {"Accept": "text/event-stream"}, method="HEAD")
     assert sent.status == 200 and sent.body == b"" and sent.finished
-    assert world.meters.ways["sse"].clients == 0 and world.feeds.interested("s") == {}
+    assert world.counters.ways["sse"].clients == 0 and world.feeds.interested("s") == {}
 
 
 def test_what_was_deleted_while_a_client_was_away(world: World) -> None:
@@ -264,9 +268,9 @@ def test_whoever_joins_wherever_reads_the_same(world: World, coding: str) -> Non
         for m in range(n % 4):
             post(world.hub, "t", b"%d.%d " % (n, m) + (BIG if m % 2 else b""))
         world.pass_time(0.1)
-        owner = streams[n // 2].owner
-        assert owner is not None
-        owner.timeout()
+        handler = streams[n // 2].handler
+        assert handler is not None
+        handler.timeout()
     everything = [
         b"%d.%d " % (n, m) + (BIG if m % 2 else b"") for n in range(12) for m in range(n % 4)
     ]

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 
-from ..model import JSON, OCTETS, TEXT, as_json, check_pattern, check_topic, is_json, parses, utf8
+from ..model import BINARY, JSON, TEXT, as_json, check_pattern, check_topic, is_json, parses, utf8
 
 __all__ = ["Message", "Verb", "base_url", "encode_line", "payload", "topic_path", "topics_path"]
 
@@ -103,7 +103,7 @@ def payload(data: Any, type: str | None) -> tuple[bytes, str]:
     Raises TypeError or ValueError where `data` cannot be JSON.
     """
     if isinstance(data, (bytes, bytearray, memoryview)):
-        return bytes(data), type or OCTETS
+        return bytes(data), type or BINARY
     if isinstance(data, str) and not (type and is_json(type)):
         return data.encode(), type or TEXT
     return msgspec.json.encode(data), type or JSON
@@ -125,7 +125,7 @@ def encode_line(message: Message, key: str) -> bytes:
     elif message.op == "append":
         data = payload(data, type or TEXT)[0].decode()
     elif isinstance(data, (bytes, bytearray, memoryview)):
-        data = _in_line(bytes(data), type or OCTETS)
+        data = _in_line(bytes(data), type or BINARY)
     elif not isinstance(data, str) or (type is not None and is_json(type)):
         data = _in_line(msgspec.json.encode(data), type or JSON)
         if isinstance(data, dict):
@@ -139,7 +139,7 @@ def _in_line(data: bytes, type: str) -> Any:
     if is_json(type):
         if not _NOT_ITSELF.match(data) and parses(data):
             return msgspec.Raw(as_json(data, type))
-    elif type != OCTETS:
+    elif type != BINARY:
         text = utf8(data)
         if text is not None:
             return text

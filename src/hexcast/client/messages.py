@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from ..model import OCTETS, base_type, is_json
+from ..model import BINARY, base_type, is_json
 from .errors import ProtocolError
 
 __all__ = [
@@ -238,7 +238,7 @@ def _payload(wire: _WireRecord) -> Any:
     if not raw:  # empty members are left out; an empty payload is no JSON
         return "" if (wire.type or "text/").startswith("text/") else b""
     value = decode(raw)
-    if isinstance(value, str) and wire.type and base_type(wire.type) == OCTETS:
+    if isinstance(value, str) and wire.type and base_type(wire.type) == BINARY:
         return value.encode("utf-8", "surrogatepass")  # octets that happen to be UTF-8
     # Octets come as an object of one member; a payload that is JSON may look the same.
     if (

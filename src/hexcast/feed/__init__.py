@@ -8,18 +8,18 @@ what changed in a value.
 """
 
 from .deltas import Change
-from .encoding import AnswerForm, StreamForm
-from .feed import PLAIN, Feed, Terms
+from .encoding import AnswerEncoder, StreamEncoder
+from .feed import PLAIN, DeliveryOptions, Feed
 from .registry import Feeds
 from .subscriber import Subscriber
 
 __all__ = [
     "PLAIN",
-    "AnswerForm",
+    "AnswerEncoder",
     "Change",
+    "DeliveryOptions",
     "Feed",
     "Feeds",
-    "StreamForm",
+    "StreamEncoder",
     "Subscriber",
-    "Terms",
 ]

@@ -11,13 +11,13 @@ from collections.abc import Mapping, Sequence
 from ..model import Gap, Record
 from .deltas import Change
 
-__all__ = ["AnswerForm", "Form", "StreamForm"]
+__all__ = ["AnswerEncoder", "Encoder", "StreamEncoder"]
 
 _MEMO_RECORDS = 1024
 _MEMO_BYTES = 2**20
 
 
-class Form(ABC):
+class Encoder(ABC):
     """One wire form. Forms of equal `key` are one form."""
 
     way: str
@@ -27,7 +27,7 @@ class Form(ABC):
         self.key = (type(self), *key)
 
 
-class StreamForm(Form):
+class StreamEncoder(Encoder):
     """The form of a stream that stays open: each record is a piece of it."""
 
     def __init__(self, key: tuple[object, ...]) -> None:
@@ -75,7 +75,7 @@ class StreamForm(Form):
         """The piece that tells of a gap."""
 
 
-class AnswerForm(Form):
+class AnswerEncoder(Encoder):
     """The form of a held answer: one for all who wait, and then it is over."""
 
     @abstractmethod

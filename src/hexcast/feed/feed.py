@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..model import Record, Selector
 from .deltas import Change
-from .encoding import AnswerForm, Form, StreamForm
+from .encoding import AnswerEncoder, Encoder, StreamEncoder
 
 if TYPE_CHECKING:
     from .registry import Feeds
     from .subscriber import Subscriber
 
-__all__ = ["PLAIN", "Answer", "Feed", "Step", "Terms", "Write"]
+__all__ = ["PLAIN", "Answer", "DeliveryOptions", "Feed", "Step", "Write"]
 
 _CACHED_PASSES = 16
 
@@ -22,7 +22,7 @@ Write = Callable[[bytes], None]
 Answer = Callable[[object], None]
 
 
-class Terms(NamedTuple):
+class DeliveryOptions(NamedTuple):
     """How a subscription is served, beside its selector and form."""
 
     deltas: Selector | None = None
@@ -33,7 +33,7 @@ class Terms(NamedTuple):
     """Whether it is of clients that do not hold the values as of the place where they began."""
 
 
-PLAIN = Terms()
+PLAIN = DeliveryOptions()
 
 
 class Step(NamedTuple):
@@ -53,16 +53,32 @@ class Feed:
     """All subscribers of one selector in one wire form, on the same terms."""
 
     __slots__ = (
-        "_passes", "_writes", "ahead", "deltas", "dirty", "feeds", "floor", "form", "idle",
-        "lagging", "pending", "ready", "selector", "sent", "terms", "waiting",
+        "_passes",
+        "_writes",
+        "ahead",
+        "deltas",
+        "dirty",
+        "encoder",
+        "feeds",
+        "floor",
+        "idle",
+        "lagging",
+        "options",
+        "pending",
+        "ready",
+        "selector",
+        "sent",
+        "waiting",
     )  # fmt: skip
 
-    def __init__(self, feeds: Feeds, selector: Selector, form: Form, terms: Terms) -> None:
+    def __init__(
+        self, feeds: Feeds, selector: Selector, encoder: Encoder, options: DeliveryOptions
+    ) -> None:
         self.feeds = feeds
         self.selector = selector
-        self.form = form
-        self.terms = terms
-        self.deltas = terms.deltas
+        self.encoder = encoder
+        self.options = options
+        self.deltas = options.deltas
         self.floor = 0  # what is not newer is held by some subscribers only: no base of a delta
         self.pending: list[Record] = []  # applied, selected, not yet written
         self.dirty = False
@@ -112,27 +128,27 @@ class Feed:
         if not pending or not (self.ready or self.waiting):
             return
         feeds = self.feeds
-        meter = feeds.meters.ways[self.form.way]
+        meter = feeds.counters.ways[self.encoder.way]
         visible = pending
         if len(pending) > 1:
             visible = feeds.hub.history.fold(pending)
             meter.folds += (len(pending) - len(visible)) * len(self.ready)
         self.sent = visible[-1].seq
-        form = self.form
+        encoder = self.encoder
         before = pending[0].seq - 1
-        if isinstance(form, AnswerForm):
+        if isinstance(encoder, AnswerEncoder):
             waiting, self.waiting = self.waiting, {}
-            answer = form.answer(visible, self.position, self.changes(visible, before))
+            answer = encoder.answer(visible, self.position, self.changes(visible, before))
             for tell in waiting:
                 tell(answer)
             meter.deliveries += len(waiting) * len(visible)
-            feeds.meters.latency(feeds.clock() - feeds.began, len(waiting))
+            feeds.counters.latency(feeds.clock() - feeds.began, len(waiting))
             return
         chunk = self.encode(visible, before)
         # Taken before writing: a socket that fills leaves those who are caught up.
         told = len(self.ready)
         self.write(chunk, len(visible), visible[-1].end and bool(self.selector.single))
-        feeds.meters.latency(feeds.clock() - feeds.began, told)
+        feeds.counters.latency(feeds.clock() - feeds.began, told)
 
     def write(self, chunk: bytes, records: int, end: bool) -> None:
         """Write a chunk to everyone who is caught up; with `end` it is the last for now."""
@@ -142,7 +158,7 @@ class Feed:
         ending = list(self.ready) if end else ()
         for write in writes:
             write(chunk)
-        meter = self.feeds.meters.ways[self.form.way]
+        meter = self.feeds.counters.ways[self.encoder.way]
         meter.deliveries += len(writes) * records
         meter.sent += len(writes) * len(chunk)
         for subscriber in ending:  # a socket that this write has filled included
@@ -172,11 +188,11 @@ class Feed:
 
     def encode(self, records: list[Record], origin: int, careful: bool = False) -> bytes:
         """The chunk that tells of records to those whose pass began at a place."""
-        form = self.form
-        assert isinstance(form, StreamForm)
+        encoder = self.encoder
+        assert isinstance(encoder, StreamEncoder)
         if self.deltas is None or origin < 0:
-            return form.chunk(records)
-        return form.chunk([self.change(record, origin, careful) or record for record in records])
+            return encoder.chunk(records)
+        return encoder.chunk([self.change(record, origin, careful) or record for record in records])
 
     # Those who lag
 
@@ -194,13 +210,13 @@ class Feed:
 
         `origin` is where the pass began, -1 where it is a client's first without a cursor.
         """
-        form, hub = self.form, self.feeds.hub
-        assert isinstance(form, StreamForm)
+        encoder, hub = self.encoder, self.feeds.hub
+        assert isinstance(encoder, StreamEncoder)
         gap = None
         if fresh is None or (fresh and not first):
             gap = hub.gap(self.selector, cursor, hub.id(cursor), told)
             if gap is not None:
-                self.feeds.meters.ways[form.way].gaps += 1
+                self.feeds.counters.ways[encoder.way].gaps += 1
         key: tuple[int, ...] = (cursor, target, -1 if fresh is None else fresh)
         if self.deltas is not None:
             key = (*key, origin, hub.history.doubts if careful else -1)
@@ -216,16 +232,16 @@ class Feed:
                 records[-1].seq if records else 0,
                 bool(records) and records[-1].end and bool(self.selector.single),
             )
-            self.feeds.meters.ways[form.way].folds += scanned.folded
+            self.feeds.counters.ways[encoder.way].folds += scanned.folded
             self._passes[key] = step
             if len(self._passes) > _CACHED_PASSES:
                 self._passes.popitem(last=False)
         if gap is not None:
-            step = step._replace(chunk=form.after_gap(gap, step.chunk))
+            step = step._replace(chunk=encoder.after_gap(gap, step.chunk))
         return step
 
     def forget(self) -> None:
         """Let go of what was remembered for others at the same place."""
         self._passes.clear()
-        if isinstance(self.form, StreamForm):
-            self.form.forget()
+        if isinstance(self.encoder, StreamEncoder):
+            self.encoder.forget()

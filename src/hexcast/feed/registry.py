@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..hub import Hub
-from ..model import Meters, PatternIndex, Record, Selector
+from ..model import Counters, PatternIndex, Record, Selector
 from .deltas import Change, Deltas
-from .encoding import Form
-from .feed import PLAIN, Feed, Terms
-from .throttled import PacedFeed
+from .encoding import Encoder
+from .feed import PLAIN, DeliveryOptions, Feed
+from .throttled import ThrottledFeed
 
 __all__ = ["Feeds"]
 
@@ -26,7 +26,7 @@ class Feeds:
     def __init__(
         self,
         hub: Hub,
-        meters: Meters,
+        counters: Counters,
         schedule: Callable[[Callable[[], None]], object],
         clock: Callable[[], float],
         later: Callable[[float, Callable[[], None]], object],
@@ -34,24 +34,24 @@ class Feeds:
         self.later = later
         self.deltas = Deltas(hub.limits)
         self.hub = hub
-        self.meters = meters
+        self.counters = counters
         self.schedule = schedule
         self.clock = clock
         self.began = 0.0  # when the first record that waits for a flush was applied
-        self._feeds: dict[tuple[Selector, tuple[object, ...], Terms], Feed] = {}
+        self._feeds: dict[tuple[Selector, tuple[object, ...], DeliveryOptions], Feed] = {}
         self._index: PatternIndex[Feed] = PatternIndex()
-        self._matches: dict[str, tuple[list[Feed], list[PacedFeed]]] = {}
-        self._forms: dict[tuple[object, ...], Form] = {}
+        self._matches: dict[str, tuple[list[Feed], list[ThrottledFeed]]] = {}
+        self._encoders: dict[tuple[object, ...], Encoder] = {}
         self._dirty: list[Feed] = []
         hub.follow = self.push
 
-    def feed(self, selector: Selector, form: Form, terms: Terms = PLAIN) -> Feed:
+    def feed(self, selector: Selector, encoder: Encoder, options: DeliveryOptions = PLAIN) -> Feed:
         """The feed of a selector in a form, made when first asked for."""
-        key = (selector, form.key, terms)
+        key = (selector, encoder.key, options)
         feed = self._feeds.get(key)
         if feed is None:
-            form = self._forms.setdefault(form.key, form)
-            feed = (PacedFeed if terms.rate else Feed)(self, selector, form, terms)
+            encoder = self._encoders.setdefault(encoder.key, encoder)
+            feed = (ThrottledFeed if options.rate else Feed)(self, selector, encoder, options)
             self._feeds[key] = feed
             for name in selector.text:
                 self._index.add(name, feed)
@@ -66,8 +66,8 @@ class Feeds:
             if len(self._matches) >= _CACHED_MATCHES:
                 self._matches.clear()
             found = self._index.find(record.topic)
-            paced = [f for f in found if isinstance(f, PacedFeed)]
-            both = [f for f in found if not isinstance(f, PacedFeed)] if paced else found, paced
+            paced = [f for f in found if isinstance(f, ThrottledFeed)]
+            both = [f for f in found if not isinstance(f, ThrottledFeed)] if paced else found, paced
             self._matches[record.topic] = both
         feeds, paced = both
         if record.op == "delete":
@@ -121,7 +121,7 @@ class Feeds:
         found: dict[str, int] = {}
         for feed in self._index.find(topic):
             if feed.subscribers:
-                way = feed.form.way
+                way = feed.encoder.way
                 found[way] = found.get(way, 0) + feed.subscribers
         return found
 
@@ -139,6 +139,6 @@ class Feeds:
                 for name in feed.selector.text:
                     self._index.remove(name, feed)
                 self._matches.clear()
-        used = {feed.form.key for feed in self._feeds.values()}
-        for form in [form for form in self._forms if form not in used]:
-            del self._forms[form]
+        used = {feed.encoder.key for feed in self._feeds.values()}
+        for encoder in [encoder for encoder in self._encoders if encoder not in used]:
+            del self._encoders[encoder]

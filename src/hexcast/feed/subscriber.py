@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from ..hub import Start
+from ..hub import ResumePoint
 from ..model import Record
-from .encoding import StreamForm
+from .encoding import StreamEncoder
 from .feed import Feed, Step, Write
 
 __all__ = ["Client", "Subscriber"]
@@ -33,7 +33,9 @@ class Subscriber:
         "skip", "target", "told", "told_position", "write",
     )  # fmt: skip
 
-    def __init__(self, feed: Feed, client: Client, start: Start, *, replay: bool = False) -> None:
+    def __init__(
+        self, feed: Feed, client: Client, start: ResumePoint, *, replay: bool = False
+    ) -> None:
         if feed.pending:
             feed.flush()  # the feed's place is now the start's: nothing up to it is still to come
         self.feed: Feed | None = feed
@@ -77,7 +79,7 @@ class Subscriber:
         self.cursor = step.position
         if step.records:
             self.told_position = step.last
-            meter = feed.feeds.meters.ways[feed.form.way]
+            meter = feed.feeds.counters.ways[feed.encoder.way]
             meter.deliveries += step.records
             meter.sent += len(step.chunk)
         return step
@@ -87,18 +89,18 @@ class Subscriber:
 
         All values are sent in full: which of them the client holds depends on what is left out.
         """
-        hub, form = feed.feeds.hub, feed.form
-        assert isinstance(form, StreamForm)
+        hub, encoder = feed.feeds.hub, feed.encoder
+        assert isinstance(encoder, StreamEncoder)
         pieces = []
         gap = None
         if self.fresh is None:
             gap = hub.gap(feed.selector, self.cursor, hub.id(self.cursor), told)
         if gap is not None:
-            feed.feeds.meters.ways[form.way].gaps += 1
-            pieces.append(form.gap(gap))
+            feed.feeds.counters.ways[encoder.way].gaps += 1
+            pieces.append(encoder.gap(gap))
         scanned = hub.history.scan(feed.selector, self.cursor, self.target, fresh=self.fresh)
         records = [r for r in scanned.records if not skip(r)]
-        pieces += [form.record(r) for r in records]
+        pieces += [encoder.record(r) for r in records]
         first, last = (records[0].seq, records[-1].seq) if records else (0, 0)
         return Step(b"".join(pieces), scanned.position, len(records), first, last, False)
 

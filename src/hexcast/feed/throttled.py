@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..model import Selector
-from .encoding import AnswerForm, Form
-from .feed import Feed, Terms
+from .encoding import AnswerEncoder, Encoder
+from .feed import DeliveryOptions, Feed
 
 if TYPE_CHECKING:
     from .registry import Feeds
 
-__all__ = ["PacedFeed"]
+__all__ = ["ThrottledFeed"]
 
 
-class PacedFeed(Feed):
+class ThrottledFeed(Feed):
     """A feed that is flushed at most so many times a second.
 
     It is a cursor into the log itself: whatever the rate, nothing is gathered for it. Each flush is
@@ -23,8 +23,10 @@ class PacedFeed(Feed):
 
     __slots__ = ("_awaited", "_flushed", "_next", "_place", "_told")
 
-    def __init__(self, feeds: Feeds, selector: Selector, form: Form, terms: Terms) -> None:
-        super().__init__(feeds, selector, form, terms)
+    def __init__(
+        self, feeds: Feeds, selector: Selector, encoder: Encoder, options: DeliveryOptions
+    ) -> None:
+        super().__init__(feeds, selector, encoder, options)
         self._flushed = feeds.hub.history.head
         self._place: tuple[int, int, int] | None = None  # while a flush goes on
         self._next = 0.0  # when it may be flushed again
@@ -52,9 +54,9 @@ class PacedFeed(Feed):
 
     def flush(self) -> None:
         self._awaited = False
-        self._next = self.feeds.clock() + 1 / self.terms.rate
+        self._next = self.feeds.clock() + 1 / self.options.rate
         origin, target = self._flushed, self.feeds.hub.history.head
-        if isinstance(self.form, AnswerForm):
+        if isinstance(self.encoder, AnswerEncoder):
             self._flushed = target
             waiting, self.waiting = self.waiting, {}
             for tell in waiting:

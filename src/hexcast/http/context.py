@@ -6,7 +6,7 @@ from collections.abc import Callable
 from email.utils import formatdate
 from typing import Protocol
 
-from ..model import Meters
+from ..model import Counters
 from .exchange import Plan
 from .request import Request
 from .timers import Wheel
@@ -43,7 +43,7 @@ class Service:
     def __init__(
         self,
         plan: Callable[[Request], Plan],
-        meters: Meters,
+        counters: Counters,
         clock: Callable[[], float],
         wall: Callable[[], float],
         *,
@@ -53,7 +53,7 @@ class Service:
         secure: bool = False,
     ) -> None:
         self.plan = plan
-        self.meters = meters
+        self.counters = counters
         self.clock = clock
         self.wheel = Wheel()
         self.idle = idle  # seconds a connection may wait for its next request

@@ -36,7 +36,7 @@ class Opening(asyncio.Protocol):
             return
         service = self.service
         service.connections.add(self)
-        service.meters.connections += 1
+        service.counters.connections += 1
         service.wheel.set(self, service.clock() + service.head)
 
     def data_received(self, data: bytes) -> None:
@@ -57,7 +57,7 @@ class Opening(asyncio.Protocol):
 
     def _leave(self) -> None:
         self.service.wheel.cancel(self)
-        self.service.meters.connections -= 1
+        self.service.counters.connections -= 1
 
     def connection_lost(self, error: Exception | None) -> None:
         self._leave()

@@ -2,7 +2,7 @@
 
 A connection settles how a request is answered (its `Plan`) once the head is read, brings the body
 if the plan wants one, and runs the plan with an exchange. Whoever keeps an exchange open is its
-`Owner` and is told when the socket is full, has drained, or is gone.
+`Handler` and is told when the socket is full, has drained, or is gone.
 """
 
 from __future__ import annotations
@@ -15,8 +15,21 @@ from typing import NamedTuple, Protocol
 
 from .request import Request
 
-__all__ = ["Ahead", "Body", "BodySink", "Exchange", "Frame", "Headers", "Owner", "Plan", "Response",
-           "Tunnel", "chunk", "head_block", "plain"]  # fmt: skip
+__all__ = [
+    "Body",
+    "BodySink",
+    "Exchange",
+    "Frame",
+    "Handler",
+    "Headers",
+    "Plan",
+    "Preload",
+    "Response",
+    "Tunnel",
+    "chunk",
+    "head_block",
+    "plain",
+]  # fmt: skip
 
 Headers = tuple[tuple[str, str], ...]
 Frame = Callable[[bytes], bytes]
@@ -55,7 +68,7 @@ class Response:
         self.block = head_block(status, headers)
 
 
-class Ahead(NamedTuple):
+class Preload(NamedTuple):
     """What a client will ask for next, or may: its path, what it is (as `Link` has it: `script`;
     empty where only those are told that take push), the answer."""
 
@@ -90,7 +103,7 @@ class Tunnel(Protocol):
     def eof(self) -> None: ...
 
 
-class Owner(Protocol):
+class Handler(Protocol):
     """Who keeps an exchange open."""
 
     def pause(self) -> None:
@@ -135,7 +148,7 @@ class Plan:
 class Exchange(ABC):
     """One request and its answer. After the answer is finished every call is void."""
 
-    __slots__ = ("frame", "owner", "request", "sink")
+    __slots__ = ("frame", "handler", "request", "sink")
 
     frame: Frame
     """How a piece of an open body is framed; equal for all exchanges that can share bytes."""
@@ -143,7 +156,7 @@ class Exchange(ABC):
     def __init__(self, request: Request, frame: Frame) -> None:
         self.request = request  # until the answer has begun
         self.frame = frame
-        self.owner: Owner | None = None
+        self.handler: Handler | None = None
         self.sink: BodySink | None = None
 
     @abstractmethod
@@ -185,7 +198,7 @@ class Exchange(ABC):
     def ping(self) -> None:  # noqa: B027  # HTTP/1.1 has none
         """Show proxies and the client that the connection lives."""
 
-    def hint(self, ahead: tuple[Ahead, ...]) -> None:  # noqa: B027  # HTTP/1.1 has no way to
+    def hint(self, ahead: tuple[Preload, ...]) -> None:  # noqa: B027  # HTTP/1.1 has no way to
         """Before the answer: push what the client will ask for next, or tell it what that is.
 
         Over HTTP/1.1 nothing is told: there are clients that take 103 for the answer (RFC 8297, 3).

@@ -124,7 +124,7 @@ def available_dictionary(header: str) -> bytes:
 
 
 def revalidates(cache_control: str) -> bool:
-    """Whether a `Cache-Control` asks for what is not older than this moment: `max-age=0`."""
+    """Whether a `ByteLRU-Control` asks for what is not older than this moment: `max-age=0`."""
     return any(part.strip().lower() == "max-age=0" for part in cache_control.split(","))
 
 

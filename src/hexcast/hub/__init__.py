@@ -9,7 +9,7 @@ from .history import History
 from .hub import Hub
 from .idempotency import MAX_KEY_BYTES
 from .patching import MERGE_PATCH, check_patch_type
-from .resume import Start, begin
+from .resume import ResumePoint, resume_point
 from .topic import Topic
 
 __all__ = [
@@ -17,8 +17,8 @@ __all__ = [
     "MERGE_PATCH",
     "History",
     "Hub",
-    "Start",
+    "ResumePoint",
     "Topic",
-    "begin",
     "check_patch_type",
+    "resume_point",
 ]

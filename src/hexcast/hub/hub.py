@@ -12,7 +12,7 @@ from ..log import Log, Outcome
 from ..model import Draft, Gap, Id, Problem, Published, Record, Selector
 from ..value import LIMITS, Limits
 from .history import History
-from .idempotency import Keys
+from .idempotency import IdempotencyKeys
 from .patching import resolve
 from .topic import Topic
 
@@ -39,7 +39,7 @@ class Hub:
         self.now = now
         self.follow: Callable[[Record], None] = _ignore
         self.records = 0  # applied since the start
-        self._keys = Keys()
+        self._keys = IdempotencyKeys()
         log.open(self)
 
     # Publishing

@@ -9,7 +9,7 @@ import hashlib
 
 from ..model import Draft, Problem, Published
 
-__all__ = ["Keys"]
+__all__ = ["IdempotencyKeys"]
 
 HELD_SECONDS = 150
 MAX_KEYS = 1_000_000
@@ -27,7 +27,7 @@ class _Use:
         self.outcome: Published | Problem | None = None  # None while the first is in hand
 
 
-class Keys:
+class IdempotencyKeys:
     """The keys used lately, oldest first."""
 
     def __init__(self) -> None:

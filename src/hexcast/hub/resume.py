@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from ..model import Gap, Id, Place, Problem, Selector, parse_cursor
 from .hub import Hub
 
-__all__ = ["Start", "begin"]
+__all__ = ["ResumePoint", "resume_point"]
 
 MAX_LAST = 1_000_000
 
 
 @dataclass(slots=True)
-class Start:
+class ResumePoint:
     """A pass to begin with: over (cursor, horizon], the horizon being the newest place now."""
 
     cursor: int
@@ -41,9 +41,9 @@ class Start:
         return hub.id(first_seq - 1 if first_seq else reached)
 
 
-def begin(
+def resume_point(
     hub: Hub, selector: Selector, *, header: str = "", since: str = "", last: int = 0
-) -> Start:
+) -> ResumePoint:
     """Resolve a client's cursor: its `Last-Event-ID`, else `since`, else none.
 
     Raises Problem 400 where `since` is malformed. A malformed header counts as an unknown epoch.
@@ -60,23 +60,23 @@ def begin(
         except ValueError as error:
             raise Problem(400, f"since: {error}") from None
     else:
-        start = Start(0, head, fresh=max(0, min(last, MAX_LAST)))
+        start = ResumePoint(0, head, fresh=max(0, min(last, MAX_LAST)))
         hub.gap(selector, 0, "", start.told)  # what was lost before it came is no loss to it
         return start
     if cursor is Place.NOW:
-        return Start(head, head, holds=False)
+        return ResumePoint(head, head, holds=False)
     if cursor is Place.EARLIEST:
-        start = Start(0, head)
+        start = ResumePoint(0, head)
         hub.gap(selector, 0, "", start.told)  # who asks for what is held has lost nothing
         return start
     assert isinstance(cursor, Id)
     if not hub.known(cursor):
         return _unknown(hub, selector, str(cursor), known_form=True)
     # An EventSource that began with `now` repeats it beside the cursor it has reached since.
-    return Start(cursor.seq, head, given=str(cursor), holds=not (header and since == "now"))
+    return ResumePoint(cursor.seq, head, given=str(cursor), holds=not (header and since == "now"))
 
 
-def _unknown(hub: Hub, selector: Selector, after: str, *, known_form: bool) -> Start:
-    start = Start(0, hub.head, given=after if known_form else "")
+def _unknown(hub: Hub, selector: Selector, after: str, *, known_form: bool) -> ResumePoint:
+    start = ResumePoint(0, hub.head, given=after if known_form else "")
     start.gap = hub.gap_of_unknown(selector, after, start.told)
     return start

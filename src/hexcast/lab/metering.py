@@ -16,12 +16,12 @@ from time import thread_time
 import msgspec
 
 from ..http import (
-    Ahead,
     Exchange,
+    Handler,
     Headers,
     MessageReader,
-    Owner,
     Plan,
+    Preload,
     Request,
     Response,
     Tunnel,
@@ -185,7 +185,7 @@ class Metered(Exchange):
     def __init__(self, inner: Exchange, client: Client) -> None:
         self._inner = inner
         self._client = client
-        self._owner: Owner | None = None
+        self._owner: Handler | None = None
         self._tunnel: Tunnel | None = None
         self._out: Callable[[bytes], None] | None = None
         self._pushed = 0  # bytes of answers pushed before the lines that tell of them
@@ -201,13 +201,13 @@ class Metered(Exchange):
     # Who keeps it open
 
     @property
-    def owner(self) -> Owner | None:
+    def handler(self) -> Handler | None:
         return self._owner
 
-    @owner.setter
-    def owner(self, owner: Owner | None) -> None:
-        self._owner = owner
-        self._inner.owner = None if owner is None else self
+    @handler.setter
+    def handler(self, handler: Handler | None) -> None:
+        self._owner = handler
+        self._inner.handler = None if handler is None else self
 
     def pause(self) -> None:
         self._full = True
@@ -222,9 +222,9 @@ class Metered(Exchange):
 
     def gone(self) -> None:
         self._over()
-        owner, self._owner = self._owner, None
-        if owner is not None:
-            owner.gone()
+        handler, self._owner = self._owner, None
+        if handler is not None:
+            handler.gone()
 
     def timeout(self) -> None:
         if self._owner is not None:
@@ -363,7 +363,7 @@ class Metered(Exchange):
     def ping(self) -> None:
         self._inner.ping()
 
-    def hint(self, ahead: tuple[Ahead, ...]) -> None:
+    def hint(self, ahead: tuple[Preload, ...]) -> None:
         self._inner.hint(ahead)
 
     def wake(self, seconds: float) -> None:

@@ -7,9 +7,9 @@ error that a client sees.
 """
 
 from .content_type import (
+    BINARY,
     FORMS,
     JSON,
-    OCTETS,
     TEXT,
     as_json,
     base_type,
@@ -20,9 +20,9 @@ from .content_type import (
     settle_type,
     utf8,
 )
-from .counters import BUCKETS, Meters
+from .counters import BUCKETS, Counters
 from .event import check_event
-from .lru import Cache
+from .lru import ByteLRU
 from .patterns import (
     MAX_SELECTED,
     PatternIndex,
@@ -37,19 +37,19 @@ from .record import Draft, Gap, Id, Kind, Op, Place, Published, Record, parse_cu
 from .ways import WAYS, WayName
 
 __all__ = [
+    "BINARY",
     "BUCKETS",
     "FORMS",
     "JSON",
     "MAX_SELECTED",
-    "OCTETS",
     "TEXT",
     "WAYS",
-    "Cache",
+    "ByteLRU",
+    "Counters",
     "Draft",
     "Gap",
     "Id",
     "Kind",
-    "Meters",
     "Op",
     "PatternIndex",
     "Place",

@@ -10,9 +10,9 @@ import msgspec
 from ..value import LimitExceeded, Limits, Malformed, parse
 
 __all__ = [
+    "BINARY",
     "FORMS",
     "JSON",
-    "OCTETS",
     "TEXT",
     "as_json",
     "base_type",
@@ -26,7 +26,7 @@ __all__ = [
 
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
-OCTETS = "application/octet-stream"
+BINARY = "application/octet-stream"
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 # RFC 9110, 8.3.1: type "/" subtype *( OWS ";" OWS parameter ), all of it visible ASCII.
@@ -89,7 +89,7 @@ def settle_type(type: str, data: bytes) -> str:
     if not type or base_type(type) in FORMS:
         if parses(data):
             return JSON
-        return TEXT if utf8(data) is not None else OCTETS
+        return TEXT if utf8(data) is not None else BINARY
     check_type(type)
     if is_json(type) and not parses(data):
         raise ValueError(f"the body is {_why(data)}")

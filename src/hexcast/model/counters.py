@@ -6,13 +6,13 @@ from bisect import bisect_left
 
 from .ways import WAYS
 
-__all__ = ["BUCKETS", "Meter", "Meters"]
+__all__ = ["BUCKETS", "Counters", "WayCounters"]
 
 BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 """Upper bounds, in seconds, of the latency histogram."""
 
 
-class Meter:
+class WayCounters:
     """What one way has done."""
 
     __slots__ = ("clients", "deliveries", "folds", "gaps", "requests", "sent")
@@ -26,11 +26,11 @@ class Meter:
         self.gaps = 0
 
 
-class Meters:
+class Counters:
     """All meters of one server."""
 
     def __init__(self) -> None:
-        self.ways: dict[str, Meter] = {way: Meter() for way in WAYS}
+        self.ways: dict[str, WayCounters] = {way: WayCounters() for way in WAYS}
         self.connections = 0
         self.requests = 0
         self.refused = 0  # answers with a status of 400 or above

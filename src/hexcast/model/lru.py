@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
-__all__ = ["Cache"]
+__all__ = ["ByteLRU"]
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -15,7 +15,7 @@ _ENTRY_BYTES = 256
 """What an entry costs beside what it holds."""
 
 
-class Cache(Generic[K, V]):
+class ByteLRU(Generic[K, V]):
     """Holds values up to `limit` bytes, as counted by who puts them there."""
 
     def __init__(self, limit: int) -> None:

@@ -216,4 +216,4 @@ def batch(hub: Hub, limit: int, exchange: Exchange, body: bytes) -> None:
     )
     taken = Batch(hub, exchange, limit, write, last_only=last_only)
     exchange.sink = taken
-    exchange.owner = taken
+    exchange.handler = taken

@@ -12,9 +12,9 @@ from ..http import Exchange, Headers, Request, Response, entity_tags, problem_re
 from ..hub import MAX_KEY_BYTES, MERGE_PATCH, Hub, check_patch_type
 from ..log import Outcome
 from ..model import (
+    BINARY,
     FORMS,
     JSON,
-    OCTETS,
     TEXT,
     Draft,
     Op,
@@ -136,13 +136,13 @@ class Line(msgspec.Struct):
     end: bool = False
 
 
-class _Octets(msgspec.Struct, forbid_unknown_fields=True):
+class _Binary(msgspec.Struct, forbid_unknown_fields=True):
     base64: str
 
 
 decode_line = msgspec.json.Decoder(Line).decode
 _decode_text = msgspec.json.Decoder(str).decode
-_decode_octets = msgspec.json.Decoder(_Octets).decode
+_decode_binary = msgspec.json.Decoder(_Binary).decode
 _LINE_OPS = frozenset(("post", "put", "patch", "append", "delete"))
 
 
@@ -188,12 +188,12 @@ def _payload(raw: bytes, type: str) -> tuple[bytes, str]:
             return (data, settle_type(type, data)) if type else (data, TEXT)
         if raw[0] == 0x7B and b'"base64"' in raw:
             try:
-                octets = _decode_octets(raw)
+                octets = _decode_binary(raw)
             except msgspec.ValidationError:
                 pass  # an object like any other
             else:
                 data = base64.b64decode(octets.base64, validate=True)
-                return data, settle_type(type, data) if type else OCTETS
+                return data, settle_type(type, data) if type else BINARY
         raw.decode()
         if type:
             check_type(type)

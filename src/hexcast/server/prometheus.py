@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector
 
 from .. import __version__
 from ..feed import Feeds
-from ..model import BUCKETS, Meters
+from ..model import BUCKETS, Counters
 
 __all__ = ["MetricsPage"]
 
@@ -19,9 +19,9 @@ __all__ = ["MetricsPage"]
 class MetricsPage(Collector):
     """Collects one server's figures."""
 
-    def __init__(self, feeds: Feeds, meters: Meters) -> None:
+    def __init__(self, feeds: Feeds, counters: Counters) -> None:
         self._feeds = feeds
-        self._meters = meters
+        self._counters = counters
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
 
@@ -30,7 +30,7 @@ class MetricsPage(Collector):
         return generate_latest(self._registry)
 
     def collect(self) -> Iterator[Metric]:
-        meters, feeds = self._meters, self._feeds
+        counters, feeds = self._counters, self._feeds
         hub = feeds.hub
         info = GaugeMetricFamily("hexcast_info", "Version of the server", labels=["version"])
         info.add_metric([__version__], 1)
@@ -51,20 +51,20 @@ class MetricsPage(Collector):
             "hexcast_lag_records", "Places in the log the furthest client is behind",
             max((hub.head - s.cursor for s in lagging), default=0),
         )  # fmt: skip
-        yield GaugeMetricFamily("hexcast_connections", "Open connections", meters.connections)
-        yield CounterMetricFamily("hexcast_http_requests", "Requests begun", meters.requests)
+        yield GaugeMetricFamily("hexcast_connections", "Open connections", counters.connections)
+        yield CounterMetricFamily("hexcast_http_requests", "Requests begun", counters.requests)
         yield CounterMetricFamily("hexcast_http_refused", "Answers of 400 and above",
-                                  meters.refused)  # fmt: skip
-        yield CounterMetricFamily("hexcast_received_bytes", "Bytes read", meters.received)
+                                  counters.refused)  # fmt: skip
+        yield CounterMetricFamily("hexcast_received_bytes", "Bytes read", counters.received)
         total = 0
         buckets = []
-        for bound, count in zip((*map(str, BUCKETS), "+Inf"), meters.latency_counts, strict=True):
+        for bound, count in zip((*map(str, BUCKETS), "+Inf"), counters.latency_counts, strict=True):
             total += count
             buckets.append((bound, float(total)))
         latency = HistogramMetricFamily(
             "hexcast_publish_to_write_seconds", "From a record's application to its write"
         )
-        latency.add_metric([], buckets, meters.latency_sum)
+        latency.add_metric([], buckets, counters.latency_sum)
         yield latency
 
     def _by_way(self) -> Iterator[Metric]:
@@ -80,7 +80,7 @@ class MetricsPage(Collector):
                 ("gaps", "Gaps told"),
             )
         }
-        for way, meter in self._meters.ways.items():
+        for way, meter in self._counters.ways.items():
             clients.add_metric([way], meter.clients)
             counters["requests"].add_metric([way], meter.requests)
             counters["deliveries"].add_metric([way], meter.deliveries)

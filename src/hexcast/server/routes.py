@@ -19,14 +19,14 @@ from ..ways import (
     MODULE_NAME,
     PLAIN_POLICY,
     TOPIC_SCRIPT_PATH,
-    Ask,
     Context,
     Live,
     LongPoll,
+    ReceiveQuery,
     hashed_module_name,
     poll,
     push,
-    read_ask,
+    read_query,
     refresh,
     serve_module,
     single_record,
@@ -46,7 +46,7 @@ TOPIC_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 TOPICS_METHODS = "GET, HEAD, POST, OPTIONS"
 PAGE_METHODS = "GET, HEAD, OPTIONS"
 
-_WAYS: dict[str, Callable[[Context, Ask], Callable[[Exchange], None]]] = {
+_WAYS: dict[str, Callable[[Context, ReceiveQuery], Callable[[Exchange], None]]] = {
     "refresh": partial(partial, refresh),
     "poll": partial(partial, poll),
     "long-poll": LongPoll,
@@ -77,7 +77,7 @@ class App:
         self._lab = lab
         self._access = access
         self._base = context.settings.base_path
-        self._metrics = MetricsPage(context.feeds, context.meters)
+        self._metrics = MetricsPage(context.feeds, context.counters)
         module = partial(serve_module, base=self._base, compress=context.settings.compress)
         self._pages: dict[str, Callable[[Request], Response]] = {
             "/": self._front,
@@ -143,10 +143,10 @@ class App:
             names = request.query.get("topic")
             if names:
                 return self._receive(request, _selector(names), one=False)
-            ask = self._ask(request, Selector(()), one=False)
-            if ask.way == "websocket":
+            query = self._query(request, Selector(()), one=False)
+            if query.way == "websocket":
                 return self._receive(request, Selector(()), one=False)
-            return _dynamic(self._overview if ask.way == "refresh" else self._listing)
+            return _dynamic(self._overview if query.way == "refresh" else self._listing)
         if method == "POST":
             self._access.check_origin(request)
             if request.header("content-type").partition(";")[0].strip().lower() not in (
@@ -159,19 +159,19 @@ class App:
             return Plan(partial(batch, self._context.hub, limit), Body.STREAM)
         return self._options_or_refuse(request, TOPICS_METHODS)
 
-    def _ask(self, request: Request, selector: Selector, *, one: bool) -> Ask:
-        return read_ask(request, selector, one=one, compress=self._context.settings.compress)
+    def _query(self, request: Request, selector: Selector, *, one: bool) -> ReceiveQuery:
+        return read_query(request, selector, one=one, compress=self._context.settings.compress)
 
     def _receive(self, request: Request, selector: Selector, *, one: bool) -> Plan:
-        ask = self._ask(request, selector, one=one)
+        query = self._query(request, selector, one=one)
         context = self._context
         id = request.first("id")
         if one and id:
-            ask = replace(ask, way="poll")  # however it was asked for: it will never change
-            return _plan_way(ask, partial(single_record, context, ask, id))
-        if ask.way == "websocket":
+            query = replace(query, way="poll")  # however it was asked for: it will never change
+            return _plan_way(query, partial(single_record, context, query, id))
+        if query.way == "websocket":
             self._access.check_origin(request)
-        plan = _plan_way(ask, _WAYS[ask.way](context, ask))
+        plan = _plan_way(query, _WAYS[query.way](context, query))
         if self._lab is not None and "client" in request.query:
             return self._lab.metered(request.first("client"), plan)
         return plan
@@ -261,7 +261,7 @@ class App:
             ),
             topics_page(
                 self._live(),
-                {way: meter.clients for way, meter in self._context.meters.ways.items()},
+                {way: meter.clients for way, meter in self._context.counters.ways.items()},
                 self._base,
                 f"{self._base}/lab" if self._lab is not None else "",
             ),
@@ -311,14 +311,14 @@ def _selector(names: list[str]) -> Selector:
         raise Problem(400, str(error)) from None
 
 
-def _plan_way(ask: Ask, serve: Callable[[Exchange], None]) -> Plan:
+def _plan_way(query: ReceiveQuery, serve: Callable[[Exchange], None]) -> Plan:
     """The plan of a way; its refusals name it too."""
 
     def run(exchange: Exchange, body: bytes) -> None:
         try:
             serve(exchange)
         except Problem as problem:
-            exchange.respond(problem_response(problem, (("Hexcast-Way", ask.way),)))
+            exchange.respond(problem_response(problem, (("Hexcast-Way", query.way),)))
 
     return Plan(run)
 

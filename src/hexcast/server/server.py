@@ -21,7 +21,7 @@ from ..http import Opening, Service, Tls, TlsTransport, dev_certificate
 from ..hub import History, Hub
 from ..lab import Address, Lab
 from ..log import Log, MemoryLog
-from ..model import Meters
+from ..model import Counters
 from ..settings import Settings
 from ..value import Limits
 from ..ways import Context
@@ -71,11 +71,11 @@ class Server:
         history = History(
             settings.hold_records, settings.hold_bytes, settings.hold_seconds, settings.hold_total
         )
-        meters = Meters()
+        counters = Counters()
         limits = Limits(bytes=settings.body_limit)
         self.hub = Hub(log, history, milliseconds, limits)
-        self.feeds = Feeds(self.hub, meters, loop.call_soon, loop.time, loop.call_later)
-        self.context = Context(self.hub, self.feeds, meters, settings)
+        self.feeds = Feeds(self.hub, counters, loop.call_soon, loop.time, loop.call_later)
+        self.context = Context(self.hub, self.feeds, counters, settings)
         access = Access(
             frozenset(h.lower() for h in settings.allow_host),
             frozenset(o.lower().rstrip("/") for o in settings.allow_origin),
@@ -84,7 +84,9 @@ class Server:
         self.lab = Lab(self.context, access, loop.call_later)
         app = App(self.context, access, _site(self.context), self.lab)
         self.tls = _tls(settings)
-        self.service = Service(app.plan, meters, loop.time, time.time, secure=self.tls is not None)
+        self.service = Service(
+            app.plan, counters, loop.time, time.time, secure=self.tls is not None
+        )
         self._loop = loop
         self._listeners: list[asyncio.Server] = []
         self._timer: asyncio.TimerHandle | None = None

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from ..model import Cache
+from ..model import ByteLRU
 
 __all__ = ["MAX_AT_ONCE", "Elsewhere", "File", "Files", "Found"]
 
@@ -105,7 +105,7 @@ class Files:
         if not os.path.isdir(self.root):
             raise ValueError(f"--pages: {root} is not a directory")
         self._now = now
-        self._kept: Cache[str, File] = Cache(MAX_KEPT)
+        self._kept: ByteLRU[str, File] = ByteLRU(MAX_KEPT)
 
     def find(self, path: str) -> Found | Elsewhere | None:
         """What an address (decoded, beginning with `/`) names; None where that is nothing."""

@@ -17,7 +17,7 @@ STALLED_SECONDS = 60.0
 def send_file(exchange: Exchange, file: FileIO, headers: Headers) -> None:
     """Answer with a file, and close it."""
     sending = _Sending(exchange)
-    exchange.owner = sending
+    exchange.handler = sending
     sending.begin(file, headers)
 
 

@@ -20,8 +20,17 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from ..http import Exchange, Headers, Request, Response, entity_tags, prefers_html
-from ..model import MAX_SELECTED, Cache, Problem, Selector
-from ..ways import CACHED, KEPT, PLAIN_POLICY, Ask, Context, entity_tag, message_page, read_page_ask
+from ..model import MAX_SELECTED, ByteLRU, Problem, Selector
+from ..ways import (
+    CACHED,
+    KEPT,
+    PLAIN_POLICY,
+    Context,
+    ReceiveQuery,
+    entity_tag,
+    message_page,
+    read_page_query,
+)
 from .attributes import address_fault
 from .content import Value, attribute_value, element_html, element_text
 from .files import MAX_AT_ONCE, Elsewhere, File, Files, Found, media_type
@@ -73,8 +82,8 @@ class Site:
         self.files = Files(root, lambda: context.hub.now() / 1000)
         self._context = context
         self._base = context.settings.base_path
-        self._templates: Cache[str, Template | Exception] = Cache(KEPT_TEMPLATES)
-        self._pages: Cache[tuple[str, _Terms], Page] = Cache(KEPT_PAGES)
+        self._templates: ByteLRU[str, Template | Exception] = ByteLRU(KEPT_TEMPLATES)
+        self._pages: ByteLRU[tuple[str, _Terms], Page] = ByteLRU(KEPT_PAGES)
 
     @property
     def addresses(self) -> dict[str, Callable[[Request], Response]]:
@@ -111,9 +120,9 @@ class Site:
             return
         if isinstance(template, UnicodeDecodeError):
             type = "text/html"  # its own mark-up says in what
-        ask = self._ask(exchange.request, ())
-        coded = self._context.coder.coded(ask, ("file", file.tag), type, file.data)
-        vary: Headers = (("Vary", ask.vary),) if ask.vary else ()
+        query = self._query(exchange.request, ())
+        coded = self._context.coder.coded(query, ("file", file.tag), type, file.data)
+        vary: Headers = (("Vary", query.vary),) if query.vary else ()
         common = (*_file_headers(found, entity_tag(file.tag, coded.coding)), *vary)
         if status == 200 and _unchanged(exchange.request, found, file.tag):
             exchange.respond(Response(304, common))
@@ -122,9 +131,9 @@ class Site:
             headers = (("Content-Type", type), _NOSNIFF, *guard, *common, *coded.headers)
             exchange.respond(Response(status, headers, coded.body))
 
-    def _ask(self, request: Request, topics: Sequence[str]) -> Ask:
+    def _query(self, request: Request, topics: Sequence[str]) -> ReceiveQuery:
         selector = Selector(topics[:MAX_SELECTED])
-        return read_page_ask(request, selector, compress=self._context.settings.compress)
+        return read_page_query(request, selector, compress=self._context.settings.compress)
 
     def _large(self, exchange: Exchange, found: Found, type: str) -> None:
         from .large_file import send_file
@@ -167,26 +176,26 @@ class Site:
     # Pages
 
     def _page(self, exchange: Exchange, file: File, template: Template, status: int) -> None:
-        meter = self._context.meters.ways["refresh"]
+        meter = self._context.counters.ways["refresh"]
         meter.requests += 1
-        ask = self._ask(exchange.request, template.topics)
-        terms = _Terms(ask.chosen, ask.every)
+        query = self._query(exchange.request, template.topics)
+        terms = _Terms(query.chosen, query.every)
         page = self._version(file, template, terms)
         # Of weak tags there is one for all codings.
-        keep = bool(ask.keep) and status == 200
+        keep = bool(query.keep) and status == 200
         common: list[tuple[str, str]] = [
             KEPT if keep else CACHED, ("ETag", f'W/"{page.tag}"'), ("Hexcast-Way", "refresh"),
         ]  # fmt: skip
-        if ask.vary:
-            common.append(("Vary", ask.vary))
+        if query.vary:
+            common.append(("Vary", query.vary))
         if terms.refresh:
             common.append(("Refresh", str(terms.every)))
-        if status == 200 and page.tag in ask.none_match:
+        if status == 200 and page.tag in query.none_match:
             exchange.respond(Response(304, tuple(common)))
             return
         # The cursor is part of the bytes: what is made again later is another body.
         version = ("page", page.tag, page.cursor, terms)
-        coded = self._context.coder.coded(ask, version, HTML, page.body, keep=keep)
+        coded = self._context.coder.coded(query, version, HTML, page.body, keep=keep)
         if keep and not coded.kept:
             common[0] = CACHED
         meter.deliveries += page.shown

@@ -11,7 +11,7 @@ from .context import Context
 from .long_poll import LongPoll
 from .poll import poll, single_record
 from .push import push
-from .query import Ask, read_ask, read_page_ask
+from .query import ReceiveQuery, read_page_query, read_query
 from .refresh.layout import PLAIN_POLICY, Live, message_page, topics_page
 from .refresh.topic_script import TOPIC_SCRIPT_PATH, topic_script
 from .refresh.way import refresh
@@ -24,17 +24,17 @@ __all__ = [
     "MODULE_NAME",
     "PLAIN_POLICY",
     "TOPIC_SCRIPT_PATH",
-    "Ask",
     "Context",
     "Live",
     "LongPoll",
+    "ReceiveQuery",
     "entity_tag",
     "hashed_module_name",
     "message_page",
     "poll",
     "push",
-    "read_ask",
-    "read_page_ask",
+    "read_page_query",
+    "read_query",
     "refresh",
     "serve_module",
     "single_record",

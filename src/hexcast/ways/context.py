@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from ..feed import Feeds
 from ..http import Exchange, Response
 from ..hub import Hub
-from ..model import Cache, Meters, Record
+from ..model import ByteLRU, Counters, Record
 from ..settings import Settings
 from .compressed import Coder
 
@@ -25,12 +25,12 @@ class Context:
 
     hub: Hub
     feeds: Feeds
-    meters: Meters
+    counters: Counters
     settings: Settings
     draining: bool = False
     coder: Coder = field(default_factory=Coder)
-    values: Cache[tuple[Record, tuple[object, ...], bytes], Responses] = field(
-        default_factory=lambda: Cache(_ANSWERS_BYTES)
+    values: ByteLRU[tuple[Record, tuple[object, ...], bytes], Responses] = field(
+        default_factory=lambda: ByteLRU(_ANSWERS_BYTES)
     )
     """The answers 200 and 304 for a record, as a client asks for it and with the dictionary that
     it has; remembered for a second."""
@@ -44,7 +44,7 @@ class Context:
 
     def tell(self, way: str, exchange: Exchange, response: Response, records: int = 0) -> None:
         """Answer with what tells of so many records, and count it."""
-        meter = self.meters.ways[way]
+        meter = self.counters.ways[way]
         meter.deliveries += records
         if exchange.request.method != "HEAD":
             meter.sent += len(response.body)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ..feed import PLAIN, AnswerForm, Change, Feed, Terms
+from ..feed import PLAIN, AnswerEncoder, Change, DeliveryOptions, Feed
 from ..http import Exchange, Response, problem_response
 from ..hub import MERGE_PATCH
 from ..model import JSON, Id, Problem, Record
@@ -19,7 +19,7 @@ from .poll import (
     newest,
     value_responses,
 )
-from .query import Ask
+from .query import ReceiveQuery
 
 __all__ = ["LongPoll"]
 
@@ -27,11 +27,11 @@ __all__ = ["LongPoll"]
 class LongPoll:
     """Serves one request's long polls, and those of all who ask the same."""
 
-    __slots__ = ("_ask", "_context", "_feed", "_quiet_at", "_told")
+    __slots__ = ("_context", "_feed", "_query", "_quiet_at", "_told")
 
-    def __init__(self, context: Context, ask: Ask) -> None:
+    def __init__(self, context: Context, query: ReceiveQuery) -> None:
         self._context = context
-        self._ask = ask
+        self._query = query
         self._feed: Feed | None = None  # where the last who asked this was held
         self._quiet_at = -1  # the log's head when there was nothing to tell them
         # The log's head, the answer and its records, for others who ask in this turn of the loop.
@@ -40,7 +40,7 @@ class LongPoll:
     def __call__(self, exchange: Exchange) -> None:
         """Answer now if there is something to tell, else hold."""
         context, feed = self._context, self._feed
-        context.meters.ways["long-poll"].requests += 1
+        context.counters.ways["long-poll"].requests += 1
         if (
             feed is not None
             and feed.waiting  # so that it is still fed
@@ -53,7 +53,7 @@ class LongPoll:
             _, answer, records = self._told
             context.tell("long-poll", exchange, answer, records)
             return
-        at_once = self._ask.wait <= 0 or context.draining or exchange.request.method == "HEAD"
+        at_once = self._query.wait <= 0 or context.draining or exchange.request.method == "HEAD"
         feed = self._answer_or_feed(exchange, at_once)
         if feed is None:
             return
@@ -66,45 +66,45 @@ class LongPoll:
 
     def _answer_or_feed(self, exchange: Exchange, at_once: bool) -> Feed | None:
         """Answer what can be answered now; else the feed to wait in."""
-        context, ask = self._context, self._ask
-        if ask.cursor_given or not ask.one:
+        context, query = self._context, self._query
+        if query.cursor_given or not query.one:
             return self._batch_or_feed(exchange, at_once)
-        record = newest(context, ask)
-        if record is not None and record.id not in ask.none_match:
-            change = _change_since(context, ask, record) if ask.delta else None
+        record = newest(context, query)
+        if record is not None and record.id not in query.none_match:
+            change = _change_since(context, query, record) if query.delta else None
             answer = (
-                value_responses(context, ask, record)[0]
+                value_responses(context, query, record)[0]
                 if change is None
-                else change_response(context, ask, change)
+                else change_response(context, query, change)
             )
             context.tell("long-poll", exchange, answer, 1)
         elif at_once:
-            exchange.respond(_unchanged(context, ask, record))
+            exchange.respond(_unchanged(context, query, record))
         else:
             # All who wait have the value that there is now.
-            terms = Terms(ask.selector) if ask.delta else PLAIN
-            return context.feeds.feed(ask.selector, ValueForm(context, ask), terms)
+            options = DeliveryOptions(query.selector) if query.delta else PLAIN
+            return context.feeds.feed(query.selector, ValueEncoder(context, query), options)
         return None
 
     def _batch_or_feed(self, exchange: Exchange, at_once: bool) -> Feed | None:
-        context, ask = self._context, self._ask
+        context, query = self._context, self._query
         feed = None
-        form = BatchForm(context, ask)
-        if ask.rate and not at_once:
+        encoder = BatchEncoder(context, query)
+        if query.rate and not at_once:
             # What came since the feed was last flushed waits until it is flushed again.
-            feed = context.feeds.feed(ask.selector, form, Terms(rate=ask.rate))
-            batch = gather(context, ask, feed.position)
+            feed = context.feeds.feed(query.selector, encoder, DeliveryOptions(rate=query.rate))
+            batch = gather(context, query, feed.position)
         else:
-            batch = gather(context, ask)
+            batch = gather(context, query)
         if at_once or batch.tells:
-            answer = batch_response(context, ask, batch)
-            if not ask.rate:
+            answer = batch_response(context, query, batch)
+            if not query.rate:
                 self._told = context.hub.history.head, answer, len(batch.records)
                 context.feeds.schedule(self._forget)
             context.tell("long-poll", exchange, answer, len(batch.records))
             return None
         if feed is None:
-            feed = context.feeds.feed(ask.selector, form, ask.terms(batch.start))
+            feed = context.feeds.feed(query.selector, encoder, query.options(batch.start))
             if not batch.start.holds:
                 feed.floor = max(feed.floor, batch.start.cursor)
         return feed
@@ -113,34 +113,36 @@ class LongPoll:
         self._told = None
 
     def _hold(self, feed: Feed, exchange: Exchange) -> None:
-        exchange.owner = held = Held(self._context, self._ask, exchange, feed)
+        exchange.handler = held = Held(self._context, self._query, exchange, feed)
         feed.waiting[held.tell] = None
-        exchange.wake(self._ask.wait)
+        exchange.wake(self._query.wait)
 
 
 class Held:
     """One held request."""
 
-    __slots__ = ("ask", "context", "exchange", "feed")
+    __slots__ = ("context", "exchange", "feed", "query")
 
-    def __init__(self, context: Context, ask: Ask, exchange: Exchange, feed: Feed) -> None:
+    def __init__(
+        self, context: Context, query: ReceiveQuery, exchange: Exchange, feed: Feed
+    ) -> None:
         self.context = context
-        self.ask = ask
+        self.query = query
         self.exchange = exchange
         self.feed = feed
-        context.meters.ways["long-poll"].clients += 1
+        context.counters.ways["long-poll"].clients += 1
 
     def tell(self, answer: object) -> None:
         """The feed's answer, which is the same for all who wait; None: each from its cursor."""
         records = 0  # those of the feed's answer it has counted itself
         if answer is None:
-            batch = gather(self.context, self.ask, self.feed.position)
+            batch = gather(self.context, self.query, self.feed.position)
             if not batch.tells:
                 self.feed.waiting[self.tell] = None
                 return
-            answer, records = batch_response(self.context, self.ask, batch), len(batch.records)
+            answer, records = batch_response(self.context, self.query, batch), len(batch.records)
         assert isinstance(answer, Response)
-        self.context.meters.ways["long-poll"].clients -= 1
+        self.context.counters.ways["long-poll"].clients -= 1
         self.context.tell("long-poll", self.exchange, answer, records)
 
     def timeout(self) -> None:
@@ -150,14 +152,14 @@ class Held:
 
     def _empty(self) -> tuple[Response, int]:
         """What a client is told when the time is over, and how many records that has."""
-        if self.feed.terms.rate:
-            batch = gather(self.context, self.ask, self.feed.position)
-            return batch_response(self.context, self.ask, batch), len(batch.records)
-        if self.ask.cursor_given or not self.ask.one:
+        if self.feed.options.rate:
+            batch = gather(self.context, self.query, self.feed.position)
+            return batch_response(self.context, self.query, batch), len(batch.records)
+        if self.query.cursor_given or not self.query.one:
             position = self.context.hub.id(self.feed.position)
             body = batch_json((), position, None, more=False, end=False)
-            return batch_answer(self.ask, position, body), 0
-        return _unchanged(self.context, self.ask, newest(self.context, self.ask)), 0
+            return batch_answer(self.query, position, body), 0
+        return _unchanged(self.context, self.query, newest(self.context, self.query)), 0
 
     def drain(self) -> None:
         self.timeout()
@@ -176,44 +178,44 @@ class Held:
         if self.tell not in self.feed.waiting:
             return False
         del self.feed.waiting[self.tell]
-        self.context.meters.ways["long-poll"].clients -= 1
+        self.context.counters.ways["long-poll"].clients -= 1
         return True
 
 
-class BatchForm(AnswerForm):
+class BatchEncoder(AnswerEncoder):
     """A batch for all who wait with a cursor: none of them has anything of it."""
 
     way = "long-poll"
 
-    def __init__(self, context: Context, ask: Ask) -> None:
-        super().__init__((ask.limit, ask.vary, ask.coding, ask.selector.single))
+    def __init__(self, context: Context, query: ReceiveQuery) -> None:
+        super().__init__((query.limit, query.vary, query.coding, query.selector.single))
         self._context = context
-        self._ask = ask
+        self._query = query
 
     def answer(
         self, records: Sequence[Record], position: int, changes: Mapping[Record, Change]
     ) -> Response:
-        ask, hub = self._ask, self._context.hub
-        more = len(records) > ask.limit
+        query, hub = self._query, self._context.hub
+        more = len(records) > query.limit
         if more:
-            records = records[: ask.limit]
+            records = records[: query.limit]
             position = records[-1].seq
-        end = records[-1].end and bool(ask.selector.single)
+        end = records[-1].end and bool(query.selector.single)
         if end:
             position, more = records[-1].seq, False
         body = batch_json(records, hub.id(position), None, more=more, end=end, changes=changes)
-        return batch_answer(ask, hub.id(records[0].seq - 1), body)
+        return batch_answer(query, hub.id(records[0].seq - 1), body)
 
 
-class ValueForm(AnswerForm):
+class ValueEncoder(AnswerEncoder):
     """The value for all who wait for another than they have, or for the first."""
 
     way = "long-poll"
 
-    def __init__(self, context: Context, ask: Ask) -> None:
-        super().__init__((*ask.shape, ask.dictionary))
+    def __init__(self, context: Context, query: ReceiveQuery) -> None:
+        super().__init__((*query.shape, query.dictionary))
         self._context = context
-        self._ask = ask
+        self._query = query
 
     def answer(
         self, records: Sequence[Record], position: int, changes: Mapping[Record, Change]
@@ -222,52 +224,52 @@ class ValueForm(AnswerForm):
         if record.op == "delete":
             return _nothing()
         if record in changes:
-            return change_response(self._context, self._ask, changes[record])
-        return value_responses(self._context, self._ask, record)[0]
+            return change_response(self._context, self._query, changes[record])
+        return value_responses(self._context, self._query, record)[0]
 
 
-def _change_since(context: Context, ask: Ask, record: Record) -> Change | None:
+def _change_since(context: Context, query: ReceiveQuery, record: Record) -> Change | None:
     """What has changed since the value that the client names; None where that is not held."""
     hub = context.hub
-    for tag in ask.none_match:
+    for tag in query.none_match:
         if tag == "*":
             continue
         try:
             place = Id.parse(tag)
         except ValueError:
             continue
-        base = hub.record_at(ask.selector.single, place.seq) if hub.known(place) else None
+        base = hub.record_at(query.selector.single, place.seq) if hub.known(place) else None
         if base is not None and base.op not in ("post", "delete"):
             return context.feeds.deltas.change(base, record)
     return None
 
 
-def change_response(context: Context, ask: Ask, change: Change) -> Response:
+def change_response(context: Context, query: ReceiveQuery, change: Change) -> Response:
     """The answer that is only what has changed since the value that the client names.
 
     In raw format it is not the value, and says so by its status: 226 (RFC 3229, 10.4.1).
     """
     record, base = change.record, change.base
-    json = ask.format == "json"
+    json = query.format == "json"
     if json:
         type, body = JSON, record_json(record, change) + b"\n"
     else:
         type = MERGE_PATCH if change.op == "patch" else record.type
         body = change.data
-    coded = context.coder.coded(ask, (record.id, base.id, json), type, body)
+    coded = context.coder.coded(query, (record.id, base.id, json), type, body)
     head: list[tuple[str, str]] = [("Content-Type", type), ("ETag", f'"{record.id}"')]
     head += STREAM_HEADERS
-    if ask.vary:
-        head.append(("Vary", ask.vary))
-    head.append(("Hexcast-Way", ask.way))
+    if query.vary:
+        head.append(("Vary", query.vary))
+    head.append(("Hexcast-Way", query.way))
     if not json:
         head += [("IM", change.op), ("Hexcast-Op", change.op), ("Hexcast-Base", base.id)]
     return Response(200 if json else 226, (*head, *coded.headers, *PAYLOAD_HEADERS), coded.body)
 
 
-def _unchanged(context: Context, ask: Ask, record: Record | None) -> Response:
+def _unchanged(context: Context, query: ReceiveQuery, record: Record | None) -> Response:
     """What a client that waited for another value is told when there is none."""
-    return _nothing() if record is None else value_responses(context, ask, record)[1]
+    return _nothing() if record is None else value_responses(context, query, record)[1]
 
 
 def _nothing() -> Response:

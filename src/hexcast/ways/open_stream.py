@@ -19,14 +19,14 @@ class OpenStream:
         self.exchange = exchange
         self.way = way
         self.subscriber: Subscriber | None = None
-        context.meters.ways[way].clients += 1
+        context.counters.ways[way].clients += 1
 
     def over(self) -> None:
         """Count this client out, once."""
         subscriber, self.subscriber = self.subscriber, None
         if subscriber is not None:
             subscriber.leave()
-            self.context.meters.ways[self.way].clients -= 1
+            self.context.counters.ways[self.way].clients -= 1
 
     def ended(self) -> None:
         self.over()

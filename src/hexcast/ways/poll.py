@@ -7,12 +7,12 @@ from urllib.parse import quote as percent
 
 from ..feed import Change
 from ..http import Exchange, Headers, Response, code
-from ..hub import Start, begin
+from ..hub import ResumePoint, resume_point
 from ..model import JSON, Gap, Id, Problem, Record
 from .compressed import CACHED, KEPT, Coded, entity_tag
 from .context import Context
 from .json_format import batch_json, record_json
-from .query import Ask
+from .query import ReceiveQuery
 
 __all__ = [
     "Batch",
@@ -49,55 +49,59 @@ PAYLOAD_HEADERS: Headers = (
 JSON_TYPE = ("Content-Type", "application/json")
 
 
-def poll(context: Context, ask: Ask, exchange: Exchange) -> None:
+def poll(context: Context, query: ReceiveQuery, exchange: Exchange) -> None:
     """Answer at once with what there is."""
-    context.meters.ways["poll"].requests += 1
-    if ask.cursor_given or not ask.one:
-        batch = gather(context, ask)
-        context.tell(ask.way, exchange, batch_response(context, ask, batch), len(batch.records))
+    context.counters.ways["poll"].requests += 1
+    if query.cursor_given or not query.one:
+        batch = gather(context, query)
+        context.tell(query.way, exchange, batch_response(context, query, batch), len(batch.records))
         return
-    record = newest(context, ask)
+    record = newest(context, query)
     if record is None:
         raise Problem(404, "there is nothing under this topic")
-    full, unchanged = value_responses(context, ask, record)
-    matched = record.id in ask.none_match or "*" in ask.none_match
-    context.tell(ask.way, exchange, unchanged if matched else full, not matched)
+    full, unchanged = value_responses(context, query, record)
+    matched = record.id in query.none_match or "*" in query.none_match
+    context.tell(query.way, exchange, unchanged if matched else full, not matched)
 
 
-def newest(context: Context, ask: Ask) -> Record | None:
+def newest(context: Context, query: ReceiveQuery) -> Record | None:
     """The newest record of the one topic asked for."""
-    topic = context.hub.topics.get(ask.selector.single)
+    topic = context.hub.topics.get(query.selector.single)
     return None if topic is None else topic.value
 
 
-def value_responses(context: Context, ask: Ask, record: Record) -> tuple[Response, Response]:
+def value_responses(
+    context: Context, query: ReceiveQuery, record: Record
+) -> tuple[Response, Response]:
     """The answers 200 and 304 that tell of a record's payload."""
     coder = context.coder
-    dictionary = ask.dictionary if coder.dictionary(ask) else b""
-    key = (record, ask.shape, dictionary)
+    dictionary = query.dictionary if coder.dictionary(query) else b""
+    key = (record, query.shape, dictionary)
     known = context.values.get(key)
     if known is not None:
         return known
-    body = value_body(context, ask, record, keep=ask.way == "poll")
+    body = value_body(context, query, record, keep=query.way == "poll")
     common: list[tuple[str, str]] = [("ETag", entity_tag(record.id, body.coding))]
-    common += STREAM_HEADERS if ask.way == "long-poll" else (KEPT if body.kept else CACHED,)
-    if ask.vary:
-        common.append(("Vary", ask.vary))
-    common.append(("Hexcast-Way", ask.way))
-    head = (_type(ask, record), *common, *body.headers, *PAYLOAD_HEADERS)
+    common += STREAM_HEADERS if query.way == "long-poll" else (KEPT if body.kept else CACHED,)
+    if query.vary:
+        common.append(("Vary", query.vary))
+    common.append(("Hexcast-Way", query.way))
+    head = (_type(query, record), *common, *body.headers, *PAYLOAD_HEADERS)
     return context.remember(key, (Response(200, head, body.body), Response(304, tuple(common))))
 
 
-def value_body(context: Context, ask: Ask, record: Record, *, keep: bool = False) -> Coded:
+def value_body(
+    context: Context, query: ReceiveQuery, record: Record, *, keep: bool = False
+) -> Coded:
     """A record's payload in the format and the coding that are asked for."""
-    json = ask.format == "json"
+    json = query.format == "json"
     body = record_json(record) + b"\n" if json else record.data
     type = JSON if json else record.type
-    return context.coder.coded(ask, (record.id, json), type, body, keep=keep)
+    return context.coder.coded(query, (record.id, json), type, body, keep=keep)
 
 
-def _type(ask: Ask, record: Record) -> tuple[str, str]:
-    return JSON_TYPE if ask.format == "json" else ("Content-Type", record.type)
+def _type(query: ReceiveQuery, record: Record) -> tuple[str, str]:
+    return JSON_TYPE if query.format == "json" else ("Content-Type", record.type)
 
 
 def record_path(base: str, record: Record) -> str:
@@ -128,33 +132,33 @@ def _for_good(record: Record, coding: str) -> Headers:
     )
 
 
-def single_record(context: Context, ask: Ask, id: str, exchange: Exchange) -> None:
+def single_record(context: Context, query: ReceiveQuery, id: str, exchange: Exchange) -> None:
     """Answer `?id=`: one record, which will never change."""
     try:
         place = Id.parse(id)
     except ValueError as error:
         raise Problem(400, str(error)) from None
     known = context.hub.known(place)
-    record = context.hub.record_at(ask.selector.single, place.seq) if known else None
+    record = context.hub.record_at(query.selector.single, place.seq) if known else None
     if record is None:
         raise Problem(404, "no record of this topic with this id is held")
     if record.op == "delete":
         raise Problem(410, "this record deleted the topic")
-    body = value_body(context, ask, record)
+    body = value_body(context, query, record)
     common = _for_good(record, body.coding)
-    if ask.vary:
-        common = (*common, ("Vary", ask.vary))
-    if record.id in ask.none_match or "*" in ask.none_match:
-        context.tell(ask.way, exchange, Response(304, common))
+    if query.vary:
+        common = (*common, ("Vary", query.vary))
+    if record.id in query.none_match or "*" in query.none_match:
+        context.tell(query.way, exchange, Response(304, common))
     else:
-        head = (_type(ask, record), *common, *body.headers, *PAYLOAD_HEADERS)
-        context.tell(ask.way, exchange, Response(200, head, body.body), 1)
+        head = (_type(query, record), *common, *body.headers, *PAYLOAD_HEADERS)
+        context.tell(query.way, exchange, Response(200, head, body.body), 1)
 
 
 class Batch(NamedTuple):
     """What a client is to be told from its cursor on."""
 
-    start: Start
+    start: ResumePoint
     records: list[Record]
     position: int
     gap: Gap | None
@@ -172,45 +176,47 @@ class Batch(NamedTuple):
         return bool(self.records or self.gap or self.end or self.more)
 
 
-def gather(context: Context, ask: Ask, horizon: int = MAX_SEQ) -> Batch:
+def gather(context: Context, query: ReceiveQuery, horizon: int = MAX_SEQ) -> Batch:
     """A batch from the client's cursor, up to a place; without one, each topic's newest record."""
     hub = context.hub
-    start = begin(hub, ask.selector, header=ask.header, since=ask.since, last=max(1, ask.last))
+    start = resume_point(
+        hub, query.selector, header=query.header, since=query.since, last=max(1, query.last)
+    )
     if start.fresh is None:
         start.horizon = max(start.cursor, min(start.horizon, horizon))
     gap = start.gap
     if gap is None and start.fresh is None:
-        gap = hub.gap(ask.selector, start.cursor, hub.id(start.cursor), start.told)
+        gap = hub.gap(query.selector, start.cursor, hub.id(start.cursor), start.told)
     scanned = hub.history.search(
-        ask.selector, start.cursor, start.horizon, fresh=start.fresh, limit=ask.limit,
+        query.selector, start.cursor, start.horizon, fresh=start.fresh, limit=query.limit,
         size=BATCH_BYTES,
     )  # fmt: skip
     records, position = scanned.records, scanned.position
     if position < start.horizon:
         # Stopped at a limit: whether anything is left decides what the client is told.
-        rest = hub.history.scan(ask.selector, position, start.horizon, fresh=start.fresh, limit=1)
+        rest = hub.history.scan(query.selector, position, start.horizon, fresh=start.fresh, limit=1)
         if not rest.records:
             position = rest.position
-    end = ended(context, ask.selector.single, position)
-    meter = context.meters.ways[ask.way]
+    end = ended(context, query.selector.single, position)
+    meter = context.counters.ways[query.way]
     meter.folds += scanned.folded
     meter.gaps += gap is not None
-    changes = {} if start.fresh is not None else _changes(context, ask, start, records)
+    changes = {} if start.fresh is not None else _changes(context, query, start, records)
     return Batch(start, records, position, gap, end, changes)
 
 
 def _changes(
-    context: Context, ask: Ask, start: Start, records: list[Record]
+    context: Context, query: ReceiveQuery, start: ResumePoint, records: list[Record]
 ) -> dict[Record, Change]:
     """What has changed since the client's cursor, for those records that can be told so."""
-    if not ask.delta or not start.holds:
+    if not query.delta or not start.holds:
         return {}
     find, origin = context.feeds.change, start.cursor
     found = ((r, find(r, origin, careful=True)) for r in records)
     return {record: change for record, change in found if change is not None}
 
 
-def batch_response(context: Context, ask: Ask, batch: Batch) -> Response:
+def batch_response(context: Context, query: ReceiveQuery, batch: Batch) -> Response:
     """The answer that tells a batch."""
     hub, records = context.hub, batch.records
     body = batch_json(
@@ -218,20 +224,20 @@ def batch_response(context: Context, ask: Ask, batch: Batch) -> Response:
         changes=batch.changes,
     )  # fmt: skip
     first = records[0].seq if records else 0
-    return batch_answer(ask, batch.start.header(hub, first, batch.position), body)
+    return batch_answer(query, batch.start.header(hub, first, batch.position), body)
 
 
-def batch_answer(ask: Ask, cursor: str, body: bytes) -> Response:
+def batch_answer(query: ReceiveQuery, cursor: str, body: bytes) -> Response:
     """The answer that is a batch which begins at a cursor."""
-    more: list[tuple[str, str]] = [("Vary", ask.vary)] if ask.vary else []
-    coding = ask.coding
+    more: list[tuple[str, str]] = [("Vary", query.vary)] if query.vary else []
+    coding = query.coding
     if coding and len(body) >= BATCH_PAYS:
         small = code(coding, body)
         if small is not None:
             body = small
             more.append(("Content-Encoding", coding))
     head: Headers = (
-        JSON_TYPE, *STREAM_HEADERS, *more, ("Hexcast-Way", ask.way), ("Hexcast-Cursor", cursor),
+        JSON_TYPE, *STREAM_HEADERS, *more, ("Hexcast-Way", query.way), ("Hexcast-Cursor", cursor),
         ("X-Content-Type-Options", "nosniff"),
     )  # fmt: skip
     return Response(200, head, body)
@@ -244,8 +250,8 @@ def ended(context: Context, single: str, position: int) -> bool:
     return last is not None and last.end and position >= last.seq
 
 
-def has_ended(context: Context, ask: Ask, start: Start) -> bool:
+def has_ended(context: Context, query: ReceiveQuery, start: ResumePoint) -> bool:
     """Whether a client comes back with a cursor to a topic that has ended by then."""
     if not start.given or start.gap is not None:
         return False
-    return ended(context, ask.selector.single, start.cursor)
+    return ended(context, query.selector.single, start.cursor)

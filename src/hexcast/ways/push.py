@@ -14,18 +14,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from ..feed import Change, StreamForm, Subscriber
+from ..feed import Change, StreamEncoder, Subscriber
 from ..http import Exchange, Response
-from ..hub import begin
+from ..hub import resume_point
 from ..model import Gap, Problem, Record, quote
 from .context import Context
 from .json_format import gap_json
 from .open_stream import OpenStream
 from .poll import STREAM_HEADERS, has_ended, record_json_response, record_path, record_response
-from .query import Ask
+from .query import ReceiveQuery
 from .sse import sse
 
-__all__ = ["PushForm", "Told", "push"]
+__all__ = ["PushEncoder", "Told", "push"]
 
 HEARTBEAT_SECONDS = 12.0
 
@@ -37,7 +37,7 @@ class Told(bytes):
     records: Sequence[Record | Change] = ()
 
 
-class PushForm(StreamForm):
+class PushEncoder(StreamEncoder):
     """Records as lines of NDJSON, each with the path under which it is promised."""
 
     way = "push"
@@ -113,29 +113,31 @@ class PushForm(StreamForm):
         return told
 
 
-def push(context: Context, ask: Ask, exchange: Exchange) -> None:
+def push(context: Context, query: ReceiveQuery, exchange: Exchange) -> None:
     """Answer with a stream that stays open, and push; by SSE to a client that takes no push."""
     denied = exchange.push_denied
     if denied:
-        sse(context, replace(ask, way="sse", fallback=denied), exchange)
+        sse(context, replace(query, way="sse", fallback=denied), exchange)
         return
     if context.draining:
         raise Problem(503, "the server is stopping", retry_after=1)
-    hub, meter = context.hub, context.meters.ways["push"]
+    hub, meter = context.hub, context.counters.ways["push"]
     meter.requests += 1
-    start = begin(hub, ask.selector, header=ask.header, since=ask.since, last=ask.last)
+    start = resume_point(
+        hub, query.selector, header=query.header, since=query.since, last=query.last
+    )
     way = ("Hexcast-Way", "push")
-    if has_ended(context, ask, start):
+    if has_ended(context, query, start):
         exchange.respond(Response(204, (way, ("Cache-Control", "no-store"))))
         return
     # Of several topics too the payloads are pushed as they are, unless json is asked for by name.
     json = exchange.request.first("format") == "json"
-    wanted = PushForm(context.settings.base_path, json=json)
-    feed = context.feeds.feed(ask.selector, wanted, ask.terms(start))
-    form = feed.form
-    assert isinstance(form, PushForm)
+    wanted = PushEncoder(context.settings.base_path, json=json)
+    feed = context.feeds.feed(query.selector, wanted, query.options(start))
+    encoder = feed.encoder
+    assert isinstance(encoder, PushEncoder)
     bare = exchange.request.method == "HEAD"
-    stream = PushStream(context, exchange, form)
+    stream = PushStream(context, exchange, encoder)
     subscriber = stream.subscriber = Subscriber(feed, stream, start)
     step = subscriber.first()
     stream.send = exchange.start(
@@ -152,11 +154,11 @@ def push(context: Context, ask: Ask, exchange: Exchange) -> None:
         stream.over()
         exchange.finish()
         return
-    exchange.owner = stream
+    exchange.handler = stream
     exchange.wake(HEARTBEAT_SECONDS)
     if start.gap is not None:
         meter.gaps += 1
-        stream.send(form.gap(start.gap))
+        stream.send(encoder.gap(start.gap))
     stream.write(step.chunk)
     if step.end:
         stream.ended()
@@ -167,11 +169,11 @@ def push(context: Context, ask: Ask, exchange: Exchange) -> None:
 class PushStream(OpenStream):
     """One client's stream of lines, and what is pushed beside it."""
 
-    __slots__ = ("form", "send")
+    __slots__ = ("encoder", "send")
 
-    def __init__(self, context: Context, exchange: Exchange, form: PushForm) -> None:
+    def __init__(self, context: Context, exchange: Exchange, encoder: PushEncoder) -> None:
         super().__init__(context, exchange, "push")
-        self.form = form
+        self.encoder = encoder
         self.send: Callable[[bytes], None] = _nowhere
 
     def write(self, chunk: bytes) -> None:
@@ -179,19 +181,21 @@ class PushStream(OpenStream):
         if not isinstance(chunk, Told):
             self.send(chunk)
             return
-        exchange, form = self.exchange, self.form
+        exchange, encoder = self.exchange, self.encoder
         exchange.cork()
         lines: list[bytes] | None = None  # None while the chunk is right as it is
         for place, record in enumerate(chunk.records):
             if isinstance(record, Change):
                 if lines is not None:
-                    lines.append(form.record(record))
+                    lines.append(encoder.record(record))
                 continue
-            pushed = record.op == "delete" or exchange.push(*form.answer(record))
+            pushed = record.op == "delete" or exchange.push(*encoder.answer(record))
             if not pushed and lines is None:
-                lines = [chunk.gap, *(form.record(r) for r in chunk.records[:place])]
+                lines = [chunk.gap, *(encoder.record(r) for r in chunk.records[:place])]
             if lines is not None:
-                lines.append(form.record(record) if pushed else form.line(record, pushed=False))
+                lines.append(
+                    encoder.record(record) if pushed else encoder.line(record, pushed=False)
+                )
         self.send(chunk if lines is None else b"".join(lines))
         exchange.uncork()
 

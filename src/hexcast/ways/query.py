@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal, NamedTuple
 
-from ..feed import PLAIN, Terms
+from ..feed import PLAIN, DeliveryOptions
 from ..http import (
     STREAM_CODINGS,
     Request,
@@ -19,10 +19,10 @@ from ..http import (
     revalidates,
     wait_preference,
 )
-from ..hub import Start
+from ..hub import ResumePoint
 from ..model import Problem, Selector
 
-__all__ = ["Ask", "Way", "read_ask", "read_page_ask"]
+__all__ = ["ReceiveQuery", "Way", "read_page_query", "read_query"]
 
 Way = Literal["refresh", "poll", "long-poll", "sse", "websocket", "push"]
 WAYS = ("refresh", "poll", "long-poll", "sse", "websocket", "push")
@@ -34,7 +34,7 @@ MIN_RATE, MAX_RATE = 0.1, 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class ReceiveQuery:
     """A request to receive, read once. Numbers are clamped; empty strings mean not given."""
 
     way: Way
@@ -70,11 +70,11 @@ class Ask:
     fallback: str = ""
     """Why the way that was named is not the one that serves."""
 
-    def terms(self, start: Start) -> Terms:
+    def options(self, start: ResumePoint) -> DeliveryOptions:
         """The terms on which a client is served that starts so."""
         if not self.delta:
-            return Terms(rate=self.rate) if self.rate else PLAIN
-        return Terms(self.selector, self.rate, strangers=not start.holds)
+            return DeliveryOptions(rate=self.rate) if self.rate else PLAIN
+        return DeliveryOptions(self.selector, self.rate, strangers=not start.holds)
 
     @property
     def shape(self) -> tuple[object, ...]:
@@ -118,7 +118,9 @@ def _way(request: Request) -> tuple[Way, bool]:
     return ("refresh" if prefers_html(accept) else "poll"), False
 
 
-def read_ask(request: Request, selector: Selector, *, one: bool, compress: bool = True) -> Ask:
+def read_query(
+    request: Request, selector: Selector, *, one: bool, compress: bool = True
+) -> ReceiveQuery:
     """Read what a request asks for. Raises Problem 400 where it cannot be meant."""
     way, chosen = _way(request)
     format = request.first("format") or ("raw" if one else "json")
@@ -126,7 +128,7 @@ def read_ask(request: Request, selector: Selector, *, one: bool, compress: bool 
         raise Problem(400, "format is raw or json")
     preferred = wait_preference(request.header("prefer"))
     coded = _read_codings(request, compress=compress)
-    return Ask(
+    return ReceiveQuery(
         way=way,
         chosen=chosen,
         selector=selector,
@@ -151,10 +153,10 @@ def read_ask(request: Request, selector: Selector, *, one: bool, compress: bool 
     )
 
 
-def read_page_ask(request: Request, selector: Selector, *, compress: bool = True) -> Ask:
+def read_page_query(request: Request, selector: Selector, *, compress: bool = True) -> ReceiveQuery:
     """Read how a page of a site is asked for: its address leaves no other way than refresh."""
     coded = _read_codings(request, compress=compress)
-    return Ask(
+    return ReceiveQuery(
         way="refresh",
         chosen=request.first("way") == "refresh",
         selector=selector,

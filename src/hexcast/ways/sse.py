@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..feed import Change, StreamForm, Subscriber
+from ..feed import Change, StreamEncoder, Subscriber
 from ..http import STREAMS, Exchange, Frame, Response
-from ..hub import begin
+from ..hub import resume_point
 from ..model import Gap, Record, utf8
 from .context import Context
 from .json_format import gap_json, record_json
 from .open_stream import OpenStream
 from .poll import STREAM_HEADERS, has_ended
-from .query import Ask
+from .query import ReceiveQuery
 
-__all__ = ["SseForm", "sse"]
+__all__ = ["SseEncoder", "sse"]
 
 HEARTBEAT_SECONDS = 12.0
 
@@ -31,7 +31,7 @@ def _event(data: bytes, *, id: str = "", name: str = "") -> bytes:
     )
 
 
-class SseForm(StreamForm):
+class SseEncoder(StreamEncoder):
     """Records as events, in a format, a content coding (`gzip`, `zstd` or none) and the framing of
     the connections that carry them."""
 
@@ -103,28 +103,30 @@ class SseForm(StreamForm):
         return self.piece(b"retry: %d\n\n" % int(seconds * 1000))
 
 
-def sse(context: Context, ask: Ask, exchange: Exchange) -> None:
+def sse(context: Context, query: ReceiveQuery, exchange: Exchange) -> None:
     """Answer with a stream that stays open."""
-    hub, meter = context.hub, context.meters.ways["sse"]
+    hub, meter = context.hub, context.counters.ways["sse"]
     meter.requests += 1
-    start = begin(hub, ask.selector, header=ask.header, since=ask.since, last=ask.last)
+    start = resume_point(
+        hub, query.selector, header=query.header, since=query.since, last=query.last
+    )
     extra = [("Hexcast-Way", "sse")]
-    if ask.fallback:
-        extra.append(("Hexcast-Fallback", ask.fallback))
-    if ask.vary:
-        extra.append(("Vary", ask.vary))
-    if has_ended(context, ask, start):
+    if query.fallback:
+        extra.append(("Hexcast-Fallback", query.fallback))
+    if query.vary:
+        extra.append(("Vary", query.vary))
+    if has_ended(context, query, start):
         exchange.respond(Response(204, (*extra, ("Cache-Control", "no-store"))))
         return
-    coding = ask.stream_coding
+    coding = query.stream_coding
     if coding:
         extra.append(("Content-Encoding", coding))
-    form = SseForm(ask.format, exchange.frame, coding)
-    feed = context.feeds.feed(ask.selector, form, ask.terms(start))
-    assert isinstance(feed.form, SseForm)
-    form = feed.form  # the one that all of the feed share
+    encoder = SseEncoder(query.format, exchange.frame, coding)
+    feed = context.feeds.feed(query.selector, encoder, query.options(start))
+    assert isinstance(feed.encoder, SseEncoder)
+    encoder = feed.encoder  # the one that all of the feed share
     bare = exchange.request.method == "HEAD"
-    stream = SseStream(context, exchange, form)
+    stream = SseStream(context, exchange, encoder)
     subscriber = stream.subscriber = Subscriber(feed, stream, start)
     step = subscriber.first()
     cursor = start.header(hub, step.first, step.position)
@@ -142,7 +144,7 @@ def sse(context: Context, ask: Ask, exchange: Exchange) -> None:
         stream.over()
         exchange.finish()
         return
-    preface = [form.head, form.retry(context.settings.retry)]
+    preface = [encoder.head, encoder.retry(context.settings.retry)]
     if context.draining:
         stream.over()
         write(b"".join(preface))
@@ -150,12 +152,12 @@ def sse(context: Context, ask: Ask, exchange: Exchange) -> None:
         return
     if start.gap is not None:
         meter.gaps += 1
-        preface.append(form.gap(start.gap))
+        preface.append(encoder.gap(start.gap))
     preface.append(step.chunk)
     if not step.records:
-        preface.append(form.cursor(hub.id(step.position)))
+        preface.append(encoder.cursor(hub.id(step.position)))
         subscriber.told_position = step.position
-    exchange.owner = stream
+    exchange.handler = stream
     exchange.wake(HEARTBEAT_SECONDS)
     write(b"".join(preface))
     if step.end:
@@ -167,11 +169,11 @@ def sse(context: Context, ask: Ask, exchange: Exchange) -> None:
 class SseStream(OpenStream):
     """One client's stream."""
 
-    __slots__ = ("form",)
+    __slots__ = ("encoder",)
 
-    def __init__(self, context: Context, exchange: Exchange, form: SseForm) -> None:
+    def __init__(self, context: Context, exchange: Exchange, encoder: SseEncoder) -> None:
         super().__init__(context, exchange, "sse")
-        self.form = form
+        self.encoder = encoder
 
     def timeout(self) -> None:
         """A heartbeat, so that proxies and the client know that the stream lives."""
@@ -180,12 +182,12 @@ class SseStream(OpenStream):
             return
         if not subscriber.paused:
             moved = subscriber.news_of_position()
-            subscriber.write(self.form.cursor(moved) if moved else self.form.heartbeat)
+            subscriber.write(self.encoder.cursor(moved) if moved else self.encoder.heartbeat)
         self.exchange.wake(HEARTBEAT_SECONDS)
 
     def drain(self) -> None:
         subscriber = self.subscriber
         if subscriber is not None:
             self.over()
-            subscriber.write(self.form.retry(self.context.settings.retry))
+            subscriber.write(self.encoder.retry(self.context.settings.retry))
             self.exchange.finish()

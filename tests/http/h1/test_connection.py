@@ -45,7 +45,7 @@ def test_one_request_and_the_next(world: World) -> None:
     for _ in range(3):
         wire.send(KEEP)
     assert answers(wire.take()) == [(200, b"value")] * 3
-    assert not wire.closing and world.meters.requests == 3
+    assert not wire.closing and world.counters.requests == 3
 
 
 @given(st.lists(st.integers(0, 2000), max_size=8), st.integers(1, 5))
@@ -235,11 +235,13 @@ def test_a_client_that_goes(world: World) -> None:
     wire = world.connect()
     wire.send(b"GET /topics/a?way=sse HTTP/1.1\r\nHost: localhost\r\n\r\n")
     world.soon.all()
-    assert world.meters.ways["sse"].clients == 1 and sum(world.feeds.interested("a").values()) == 1
+    assert (
+        world.counters.ways["sse"].clients == 1 and sum(world.feeds.interested("a").values()) == 1
+    )
     wire.drop()
-    assert world.meters.ways["sse"].clients == 0 and world.feeds.interested("a") == {}
+    assert world.counters.ways["sse"].clients == 0 and world.feeds.interested("a") == {}
     assert not world.service.connections
-    assert world.meters.connections == 0 and len(world.service.wheel) == 0
+    assert world.counters.connections == 0 and len(world.service.wheel) == 0
     post(world.hub, "a")
     world.soon.all()
 

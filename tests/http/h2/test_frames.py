@@ -16,7 +16,7 @@ from hexcast.http.context import Service
 from hexcast.http.exchange import Body, Exchange, Plan, Response
 from hexcast.http.h2.connection import MAX_STREAMS, PREFACE, H2Connection
 from hexcast.http.request import Request
-from hexcast.model.counters import Meters
+from hexcast.model.counters import Counters
 
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW, MORE = range(10)
 ANSWER = b"answer " * 20
@@ -104,7 +104,7 @@ class World:
     def __init__(self) -> None:
         self.now = 0.0
         self.held: list[Held] = []
-        self.service = Service(self._plan, Meters(), lambda: self.now, lambda: 0.0)
+        self.service = Service(self._plan, Counters(), lambda: self.now, lambda: 0.0)
         self.wire = Wire()
         self.connection = H2Connection(self.service)
         self.connection.connection_made(self.wire)
@@ -119,7 +119,7 @@ class World:
     def _hold(self, exchange: Exchange, body: bytes) -> None:
         held = Held(exchange)
         self.held.append(held)
-        exchange.owner = cast("object", held)  # type: ignore[assignment]  # as good as an Owner
+        exchange.handler = cast("object", held)  # type: ignore[assignment]  # as good as an Owner
 
 
 class Faults(logging.Handler):

@@ -18,7 +18,7 @@ from hexcast.http.exchange import Body, Exchange, Plan, Response
 from hexcast.http.h2.connection import H2Connection
 from hexcast.http.h2.sender import STALL_SECONDS
 from hexcast.http.request import Request
-from hexcast.model.counters import Meters
+from hexcast.model.counters import Counters
 from hexcast.ways.websocket.session import Session
 from tests.support.fakes import Sent, World
 from tests.support.wire import CONTINUATION, PONG, TEXT, ws_frame
@@ -87,7 +87,7 @@ class Bench:
             self.requests.append(request)
             return Plan(answer, body, 100_000)
 
-        self.service = Service(plan, Meters(), lambda: self.now, lambda: 0.0)
+        self.service = Service(plan, Counters(), lambda: self.now, lambda: 0.0)
         self.connection = H2Connection(self.service)
         self.pipe = Pipe()
         self.client = h2.connection.H2Connection(
@@ -140,7 +140,7 @@ def test_an_idle_connection_gets_goaway() -> None:
 
 def test_a_connection_that_holds_a_stream_is_not_idle() -> None:
     held = Held()
-    bench = Bench(lambda exchange, _: setattr(exchange, "owner", held))
+    bench = Bench(lambda exchange, _: setattr(exchange, "handler", held))
     bench.request()
     bench.wait(500)
     assert not bench.pipe.closed
@@ -151,7 +151,7 @@ def test_wake_calls_the_owner() -> None:
     held = Held()
 
     def hold(exchange: Exchange, body: bytes) -> None:
-        exchange.owner = held
+        exchange.handler = held
         exchange.wake(10)
 
     bench = Bench(hold)
@@ -187,7 +187,7 @@ def test_a_header_block_that_never_ends_ends_the_connection() -> None:
 
 def test_a_header_block_is_timed_although_a_stream_is_open() -> None:
     held = Held()
-    bench = Bench(lambda exchange, _: setattr(exchange, "owner", held))
+    bench = Bench(lambda exchange, _: setattr(exchange, "handler", held))
     bench.request()
     bench.connection.data_received(HeadersFrame(3, data=b"\x82").serialize())
     bench.wait(bench.service.head)
@@ -217,7 +217,7 @@ def test_nothing_is_read_while_nothing_can_be_written() -> None:
 
     def hold(exchange: Exchange, body: bytes) -> None:
         exchange.start(200, ())
-        exchange.owner = held
+        exchange.handler = held
 
     bench = Bench(hold)
     bench.request()
@@ -284,7 +284,7 @@ class Pinging(Held):
 def test_a_client_that_answers_no_ping_is_let_go(*, answers: bool) -> None:
     def run(exchange: Exchange, body: bytes) -> None:
         exchange.start(200, ())
-        exchange.owner = Pinging(exchange)
+        exchange.handler = Pinging(exchange)
 
     bench = Bench(run)
     bench.request()
@@ -309,31 +309,31 @@ def world_batch(body: bytes) -> tuple[World, Sent]:
 
 def test_a_line_that_stands_still_ends_its_batch() -> None:
     _, exchange = world_batch(b'{"topic": "a", ')
-    owner = exchange.owner
-    assert exchange.alarm and owner is not None
+    handler = exchange.handler
+    assert exchange.alarm and handler is not None
     for _ in range(3):
-        owner.timeout()
+        handler.timeout()
         assert exchange.sink is not None
         exchange.sink.feed(b" ")
     assert not exchange.body
-    owner.timeout()
-    owner.timeout()
+    handler.timeout()
+    handler.timeout()
     assert b'"status":408' in exchange.body
     assert exchange.finished and exchange.closed
 
 
 def test_a_batch_may_be_silent_between_lines() -> None:
     _, exchange = world_batch(b'{"topic": "a", "data": 1}\n')
-    assert not exchange.alarm and exchange.owner is not None
+    assert not exchange.alarm and exchange.handler is not None
     for _ in range(5):
-        exchange.owner.timeout()
+        exchange.handler.timeout()
     assert not exchange.finished
 
 
 def test_a_message_that_stands_still_ends_its_websocket() -> None:
     world = World()
     exchange = world.ask("/topics/a?way=websocket", HANDSHAKE, tunnels=True)
-    session = exchange.owner
+    session = exchange.handler
     assert isinstance(session, Session)
     for turn in range(10):
         begun = (

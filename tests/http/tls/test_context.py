@@ -145,14 +145,17 @@ def test_refused_at_start(tmp_path: Path, pair: tuple[Path, Path]) -> None:
 
 
 def test_the_dev_certificate_is_kept_and_made_anew(tmp_path: Path) -> None:
-    cert, key = keep(tmp_path / "cache")
+    cert, key = keep(tmp_path / "cache" / "dev.pem", tmp_path / "cache" / "dev-key.pem")
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
     found = x509.load_pem_x509_certificate(cert.read_bytes())
     names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert names.get_values_for_type(x509.DNSName)[0] == "localhost"
     assert {str(a) for a in names.get_values_for_type(x509.IPAddress)} == {"127.0.0.1", "::1"}
     first = cert.read_bytes()
-    assert keep(tmp_path / "cache")[0].read_bytes() == first
+    assert (
+        keep(tmp_path / "cache" / "dev.pem", tmp_path / "cache" / "dev-key.pem")[0].read_bytes()
+        == first
+    )
     for spoil in (
         lambda: cert.write_bytes(b"no certificate"),
         lambda: key.unlink(),
@@ -162,7 +165,7 @@ def test_the_dev_certificate_is_kept_and_made_anew(tmp_path: Path) -> None:
     ):
         before = cert.read_bytes()
         spoil()
-        keep(tmp_path / "cache")
+        keep(tmp_path / "cache" / "dev.pem", tmp_path / "cache" / "dev-key.pem")
         assert cert.read_bytes() != before
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key)
 

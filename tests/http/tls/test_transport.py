@@ -15,7 +15,7 @@ from hexcast.http.exchange import Plan, Response
 from hexcast.http.tls.context import Tls
 from hexcast.http.tls.dev_certificate import make
 from hexcast.http.tls.transport import FAREWELL_SECONDS, HANDSHAKE_SECONDS, PIECE, TlsTransport
-from hexcast.model.counters import Meters
+from hexcast.model.counters import Counters
 from tests.support.harness import seeded
 
 
@@ -82,7 +82,7 @@ class Both:
         self.now = 100.0
         self.service = Service(
             lambda request: Plan(lambda exchange, body: exchange.respond(Response(204))),
-            Meters(), lambda: self.now, lambda: 0.0, secure=True,
+            Counters(), lambda: self.now, lambda: 0.0, secure=True,
         )  # fmt: skip
         self.below = Below()
         self.server = TlsTransport(self.service, context)
@@ -157,9 +157,9 @@ async def test_speaks_the_protocol_that_alpn_settles(both: Both) -> None:
     assert both.client.selected_alpn_protocol() == "h2"
     assert type(both.server.get_protocol()).__name__ == "H2Connection"
     assert both.heard()[3] == 4  # SETTINGS
-    assert both.service.meters.connections == 1
+    assert both.service.counters.connections == 1
     both.server.connection_lost(None)
-    assert both.service.meters.connections == 0
+    assert both.service.counters.connections == 0
     assert not both.service.connections
 
 
@@ -199,7 +199,7 @@ async def test_a_handshake_has_a_deadline(both: Both) -> None:
     both.later(4)
     assert both.below.events == ["abort"]
     both.server.connection_lost(None)
-    assert both.service.meters.connections == 0
+    assert both.service.counters.connections == 0
 
 
 async def test_what_is_no_tls_is_closed(both: Both) -> None:

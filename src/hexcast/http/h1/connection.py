@@ -79,12 +79,12 @@ class H1Connection(asyncio.Protocol):
         self.transport = cast(asyncio.Transport, transport)
         service = self.service
         service.connections.add(self)
-        service.meters.connections += 1
+        service.counters.connections += 1
         service.wheel.set(self, service.clock() + service.head)
 
     def data_received(self, data: bytes) -> None:
         service = self.service
-        service.meters.received += len(data)
+        service.counters.received += len(data)
         if self.tunnel is not None:
             self.tunnel.feed(data)
             return
@@ -107,14 +107,14 @@ class H1Connection(asyncio.Protocol):
         exchange = self.exchange
         if exchange is None:
             return False
-        if exchange.owner is not None and exchange.sink is None:
+        if exchange.handler is not None and exchange.sink is None:
             return False  # a client that waits has gone: half-closed looks the same as closed
         self._eof = True
         return True
 
     def connection_lost(self, error: Exception | None) -> None:
         service = self.service
-        service.meters.connections -= 1
+        service.counters.connections -= 1
         service.wheel.cancel(self)
         self.finished = True
         self._reader = None
@@ -122,21 +122,21 @@ class H1Connection(asyncio.Protocol):
         exchange, self.exchange = self.exchange, None
         if exchange is not None:
             exchange.open = False
-            if exchange.owner is not None:
-                exchange.owner.gone()
+            if exchange.handler is not None:
+                exchange.handler.gone()
         service.left(self)
 
     def pause_writing(self) -> None:
         self.writable = False
-        if self.exchange is not None and self.exchange.owner is not None:
-            self.exchange.owner.pause()
+        if self.exchange is not None and self.exchange.handler is not None:
+            self.exchange.handler.pause()
         if self.tunnel is None:
             self._mind_reading()
 
     def resume_writing(self) -> None:
         self.writable = True
-        if self.exchange is not None and self.exchange.owner is not None:
-            self.exchange.owner.resume()
+        if self.exchange is not None and self.exchange.handler is not None:
+            self.exchange.handler.resume()
         if self.tunnel is None:
             self._mind_reading()
             self._pump()
@@ -146,8 +146,8 @@ class H1Connection(asyncio.Protocol):
         if self.discarded >= 0:
             self.transport.abort()
         elif self.exchange is not None:
-            if self.exchange.owner is not None:
-                self.exchange.owner.timeout()
+            if self.exchange.handler is not None:
+                self.exchange.handler.timeout()
         elif self._reader is not None:
             what = "head" if self._reader.in_head else "body"
             self._refuse(Problem(408, f"the request's {what} took too long", close=True))
@@ -158,8 +158,8 @@ class H1Connection(asyncio.Protocol):
     def drain(self) -> None:
         """Finish what is in hand, take nothing more."""
         if self.exchange is not None:
-            if self.exchange.owner is not None:
-                self.exchange.owner.drain()
+            if self.exchange.handler is not None:
+                self.exchange.handler.drain()
         elif not self.queue:
             self.finished = True
             self.transport.close()
@@ -169,7 +169,7 @@ class H1Connection(asyncio.Protocol):
     def _run_known(self, request: Request) -> None:
         """Run a request whose head was read before: rule 5."""
         assert request.plan is not None
-        self.service.meters.requests += 1
+        self.service.counters.requests += 1
         self.due = 0.0
         self.exchange = exchange = H1Exchange(self, request)
         self._pumping = True
@@ -272,7 +272,7 @@ class H1Connection(asyncio.Protocol):
                 return False
             if plan.body is Body.NONE and not expects:
                 return False
-        self.service.meters.requests += 1
+        self.service.counters.requests += 1
         self.due = 0.0
         self.exchange = message.exchange = exchange = H1Exchange(self, message.request)
         if message.upgrade:
@@ -290,8 +290,8 @@ class H1Connection(asyncio.Protocol):
 
     def _tell_if_full(self, exchange: H1Exchange) -> None:
         """The socket may have filled before anyone owned the exchange."""
-        if not self.writable and exchange.owner is not None:
-            exchange.owner.pause()
+        if not self.writable and exchange.handler is not None:
+            exchange.handler.pause()
 
     def _continue(self, message: Incoming) -> None:
         """RFC 9110, 10.1.1: a client that asks is told that its body is wanted."""
@@ -312,7 +312,7 @@ class H1Connection(asyncio.Protocol):
     def done(self, exchange: H1Exchange) -> None:
         """An exchange has finished."""
         exchange.open = False
-        exchange.owner = exchange.sink = None
+        exchange.handler = exchange.sink = None
         if self.exchange is exchange:
             self.exchange = None
             self.due = 0.0
@@ -356,7 +356,7 @@ class H1Connection(asyncio.Protocol):
         waiting = exchange is not None and (
             exchange.full or bool(queue and queue[-1].exchange is None)
         )
-        stuck = not self.writable and (exchange is None or exchange.owner is None)
+        stuck = not self.writable and (exchange is None or exchange.handler is None)
         self.set_reading(not (waiting or stuck))
 
     def set_reading(self, wanted: bool) -> None:

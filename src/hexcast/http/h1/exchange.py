@@ -44,7 +44,7 @@ class H1Exchange(Exchange):
             self.respond(problem_response(problem))
         except Exception:  # noqa: BLE001  # a fault of ours must not reach other clients
             _log.exception("%s %r failed", self.request.method, self.request.target[:200])
-            if self.owner is not None or not self.open:
+            if self.handler is not None or not self.open:
                 self.abort()
             else:
                 self.respond(problem_response(Problem(500, "the server has a fault")))
@@ -61,7 +61,7 @@ class H1Exchange(Exchange):
             return
         connection = self.connection
         if response.status >= 400:
-            connection.service.meters.refused += 1
+            connection.service.counters.refused += 1
         body = b"" if self.bare else response.body
         connection.transport.write(
             b"".join((response.block, connection.service.date, self._tail(), body))

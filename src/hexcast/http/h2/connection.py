@@ -152,7 +152,7 @@ class H2Connection(asyncio.Protocol):
         self.transport = cast(asyncio.Transport, transport)
         service = self.service
         service.connections.add(self)
-        service.meters.connections += 1
+        service.counters.connections += 1
         service.wheel.set(self, service.clock() + service.head)
         machine = self.machine
         machine.local_settings = _OFFERED
@@ -163,7 +163,7 @@ class H2Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         service = self.service
-        service.meters.received += len(data)
+        service.counters.received += len(data)
         self._unheard = 0.0
         if self.finished:
             self._discard(len(data))
@@ -205,7 +205,7 @@ class H2Connection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         service = self.service
-        service.meters.connections -= 1
+        service.counters.connections -= 1
         self._end()
         service.wheel.cancel(self)
         service.left(self)
@@ -246,8 +246,8 @@ class H2Connection(asyncio.Protocol):
             return
         self.cork()
         for exchange in list(self.streams.values()):
-            if exchange.owner is not None:
-                exchange.owner.drain()
+            if exchange.handler is not None:
+                exchange.handler.drain()
         self._say_goaway(ErrorCodes.NO_ERROR)
         self._close_if_done()
         self.uncork()
@@ -357,7 +357,7 @@ class H2Connection(asyncio.Protocol):
             self.refuse(id, ErrorCodes.REFUSED_STREAM)
             self._guard.charge(1.0, "streams beyond the limit")
             return
-        service.meters.requests += 1
+        service.counters.requests += 1
         upgrade = False
         try:
             request, upgrade = read_request(event.headers, secure=service.secure)
@@ -443,10 +443,10 @@ class H2Connection(asyncio.Protocol):
         if exchange is not None:
             exchange.complete = True
             exchange.output.close()
-            owner = exchange.owner
+            handler = exchange.handler
             self.done(exchange)
-            if owner is not None:
-                owner.gone()
+            if handler is not None:
+                handler.gone()
 
     def _pump(self) -> None:
         """Send what waited for windows, the streams in turn."""
@@ -512,7 +512,7 @@ class H2Connection(asyncio.Protocol):
         if not exchange.open:
             return
         exchange.open = False
-        exchange.owner = exchange.sink = exchange.taker = None
+        exchange.handler = exchange.sink = exchange.taker = None
         exchange.plan = exchange.parts = None
         self.service.wheel.cancel(exchange)
         self.uploaded(exchange)
@@ -577,10 +577,10 @@ class H2Connection(asyncio.Protocol):
         self.pushes.clear()
         for exchange in list(self.streams.values()):
             exchange.output.close()
-            owner = exchange.owner
+            handler = exchange.handler
             self.done(exchange)
-            if owner is not None:
-                owner.gone()
+            if handler is not None:
+                handler.gone()
         self.service.wheel.set(self, self.service.clock() + self.service.head)
 
     def _mind_time(self) -> None:

@@ -10,7 +10,7 @@ from h2.errors import ErrorCodes
 from hpack import NeverIndexedHeaderTuple
 
 from ...model import Problem
-from ..exchange import Ahead, Body, Exchange, Headers, Plan, Response, Tunnel, plain
+from ..exchange import Body, Exchange, Headers, Plan, Preload, Response, Tunnel, plain
 from ..problems import problem_response
 from ..request import Request
 from .sender import Output
@@ -167,7 +167,7 @@ class H2Exchange(Exchange):
             self.respond(problem_response(problem))
         except Exception:  # noqa: BLE001  # a fault of ours must not reach other clients
             _log.exception("%s %r failed", self.request.method, self.request.target[:200])
-            if self.plan is None or self.owner is not None or not self.open:
+            if self.plan is None or self.handler is not None or not self.open:
                 self.cut(ErrorCodes.INTERNAL_ERROR)
             else:
                 self.respond(problem_response(Problem(500, "the server has a fault")))
@@ -183,7 +183,7 @@ class H2Exchange(Exchange):
         if not self.open or self.output.ending:
             return
         if response.status >= 400:
-            self.connection.service.meters.refused += 1
+            self.connection.service.counters.refused += 1
         elif self.tunnelable and response.status < 300:
             # RFC 8441, 5: whatever is 2xx would say that the WebSocket is open.
             response = problem_response(_no_tunnel())
@@ -227,7 +227,7 @@ class H2Exchange(Exchange):
 
     def _answered(self) -> None:
         """The answer is complete, although some of it may wait: nobody owns it any more."""
-        self.owner = self.sink = None
+        self.handler = self.sink = None
         self.plan = None
         self.parts = None
         if self.open:
@@ -243,7 +243,7 @@ class H2Exchange(Exchange):
         self.connection.machine.send_headers(self.id, [(b":status", b"100")])
         self.connection.flush()
 
-    def hint(self, ahead: tuple[Ahead, ...]) -> None:
+    def hint(self, ahead: tuple[Preload, ...]) -> None:
         """Push what the client will ask for next, or tell it what that is (RFC 8297)."""
         if not self.open or self.plan is None:
             return
@@ -278,12 +278,12 @@ class H2Exchange(Exchange):
     # As the watcher of its output
 
     def stuck(self) -> None:
-        if self.owner is not None:
-            self.owner.pause()
+        if self.handler is not None:
+            self.handler.pause()
 
     def unstuck(self) -> None:
-        if self.may_write and self.owner is not None:
-            self.owner.resume()
+        if self.may_write and self.handler is not None:
+            self.handler.resume()
 
     def ended(self) -> None:
         """The last is sent, or nothing can be sent any more."""
@@ -315,8 +315,8 @@ class H2Exchange(Exchange):
         """The wheel's call: a deadline of the owner, or of a body that is wanted whole."""
         if not self.open:
             return
-        if self.owner is not None:
-            self.owner.timeout()
+        if self.handler is not None:
+            self.handler.timeout()
         elif not self.running:
             self.respond(problem_response(Problem(408, "the request's body took too long")))
 
@@ -337,15 +337,15 @@ class H2Exchange(Exchange):
     def cut(self, code: ErrorCodes) -> None:
         """End the stream at once, for a reason."""
         if self.open:
-            owner = self.owner
+            handler = self.handler
             self.complete = True  # the reset ends what the client sends as well
             self.output.reset(code)
-            if owner is not None:
-                owner.gone()
+            if handler is not None:
+                handler.gone()
 
     def close(self) -> None:
         if self.open:
-            owner = self.owner
+            handler = self.handler
             self.finish()
-            if owner is not None:
-                owner.gone()
+            if handler is not None:
+                handler.gone()

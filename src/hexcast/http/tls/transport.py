@@ -56,7 +56,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         self._below = cast(asyncio.Transport, transport)
         service = self._service
         service.connections.add(self)
-        service.meters.connections += 1
+        service.counters.connections += 1
         service.wheel.set(self, service.clock() + HANDSHAKE_SECONDS)
 
     def data_received(self, data: bytes) -> None:
@@ -82,7 +82,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         if self._above is not None:
             self._above.connection_lost(error)
         else:
-            service.meters.connections -= 1
+            service.counters.connections -= 1
             service.left(self)
 
     def pause_writing(self) -> None:
@@ -136,7 +136,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         self._flush()
         service = self._service
         service.wheel.cancel(self)
-        service.meters.connections -= 1
+        service.counters.connections -= 1
         opening = Opening(service)
         self._above = opening
         opening.connection_made(self)

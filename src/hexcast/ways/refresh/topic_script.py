@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from ...http import Ahead, Exchange, Response
+from ...http import Exchange, Preload, Response
 from ...model import Record
 from ..client_module import hashed_module_name, module_response
 from ..poll import record_path, record_response
@@ -42,9 +42,9 @@ def send_ahead(exchange: Exchange, base: str, value: Record | None) -> None:
     """Before a topic's page: its script, the client that this imports, and to who takes push the
     value that the page shows."""
     ahead = [
-        Ahead(base + TOPIC_SCRIPT_PATH, "script", topic_script),
-        Ahead(f"{base}/{hashed_module_name()}", "script", module_response),
+        Preload(base + TOPIC_SCRIPT_PATH, "script", topic_script),
+        Preload(f"{base}/{hashed_module_name()}", "script", module_response),
     ]
     if value is not None:
-        ahead.append(Ahead(record_path(base, value), "", lambda: record_response(value)))
+        ahead.append(Preload(record_path(base, value), "", lambda: record_response(value)))
     exchange.hint(tuple(ahead))

@@ -6,7 +6,7 @@ from ...http import Exchange, Headers, Response
 from ...model import Record
 from ..compressed import CACHED, KEPT
 from ..context import Context
-from ..query import Ask
+from ..query import ReceiveQuery
 from .layout import LIVE_POLICY, PLAIN_POLICY
 from .topic_page import Shown, topic_page
 from .topic_script import send_ahead
@@ -23,40 +23,40 @@ HISTORY = 20
 HTML = "text/html; charset=utf-8"
 
 
-def refresh(context: Context, ask: Ask, exchange: Exchange) -> None:
+def refresh(context: Context, query: ReceiveQuery, exchange: Exchange) -> None:
     """Answer with a page: plain where the way was named, live where `Accept` chose it."""
     hub = context.hub
-    context.meters.ways["refresh"].requests += 1
-    live, base = not ask.chosen, context.settings.base_path
-    newest = _newest(context, ask)
+    context.counters.ways["refresh"].requests += 1
+    live, base = not query.chosen, context.settings.base_path
+    newest = _newest(context, query)
     records = _shown(newest)
     tag = hub.id(max((r.seq for r in newest), default=0))
-    if not ask.one:
+    if not query.one:
         tag += f"+{len(newest)}"  # a delete leaves the others' ids as they were
     # Of weak tags there is one for all codings.
-    keep = bool(ask.keep and records)
+    keep = bool(query.keep and records)
     headers: list[tuple[str, str]] = [KEPT if keep else CACHED, ("Hexcast-Way", "refresh")]
     if records:
         headers.append(("ETag", f'W/"{tag}"'))
-    if ask.vary:
-        headers.append(("Vary", ask.vary))
+    if query.vary:
+        headers.append(("Vary", query.vary))
     if not live:
-        headers.append(("Refresh", str(ask.every)))
-    if records and (tag in ask.none_match or "*" in ask.none_match):
+        headers.append(("Refresh", str(query.every)))
+    if records and (tag in query.none_match or "*" in query.none_match):
         exchange.respond(Response(304, tuple(headers)))
         return
-    if live and exchange.request.method == "GET" and not ask.none_match:
+    if live and exchange.request.method == "GET" and not query.none_match:
         # Who has a page with a tag has its script too.
-        value = records[0] if ask.one and records else None
+        value = records[0] if query.one and records else None
         send_ahead(exchange, base, value)
-    topic = hub.topics.get(ask.selector.single)
+    topic = hub.topics.get(query.selector.single)
     shown = Shown(
-        hub.id(hub.head), live, ask.every, exchange.request.origin, base,
+        hub.id(hub.head), live, query.every, exchange.request.origin, base,
         len(newest) - len(records), [] if topic is None else topic.lately(HISTORY),
     )  # fmt: skip
-    page = topic_page(ask.selector.text, records, shown)
-    version = (ask.selector.text, tag, *shown[:-1])
-    coded = context.coder.coded(ask, version, HTML, page, keep=keep)
+    page = topic_page(query.selector.text, records, shown)
+    version = (query.selector.text, tag, *shown[:-1])
+    coded = context.coder.coded(query, version, HTML, page, keep=keep)
     if keep and not coded.kept:
         headers[0] = CACHED
     head: Headers = (
@@ -64,16 +64,16 @@ def refresh(context: Context, ask: Ask, exchange: Exchange) -> None:
         ("Content-Security-Policy", LIVE_POLICY if live else PLAIN_POLICY),
         ("X-Content-Type-Options", "nosniff"),
     )
-    status = 200 if records or not ask.one else 404
+    status = 200 if records or not query.one else 404
     answer = Response(status, (*head, *headers, *coded.headers), coded.body)
     context.tell("refresh", exchange, answer, len(records))
 
 
-def _newest(context: Context, ask: Ask) -> list[Record]:
+def _newest(context: Context, query: ReceiveQuery) -> list[Record]:
     """Each selected topic's newest record."""
-    if not ask.one:
-        return context.hub.history.newest(ask.selector)
-    topic = context.hub.topics.get(ask.selector.single)
+    if not query.one:
+        return context.hub.history.newest(query.selector)
+    topic = context.hub.topics.get(query.selector.single)
     value = None if topic is None else topic.value
     return [] if value is None else [value]
 

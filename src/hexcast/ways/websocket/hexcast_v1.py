@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from ...feed import StreamForm, Subscriber, Terms
+from ...feed import DeliveryOptions, StreamEncoder, Subscriber
 from ...http import frames
-from ...hub import Start, Topic, begin
+from ...hub import ResumePoint, Topic, resume_point
 from ...log import Outcome
 from ...model import Problem, Record, Selector, matches
 from ...publish import Line, draft_of_line
 from ..context import Context
 from ..poll import MAX_SEQ, ended
-from ..query import MAX_RATE, MIN_RATE, Ask
+from ..query import MAX_RATE, MIN_RATE, ReceiveQuery
 
 if TYPE_CHECKING:
     from .session import Session
@@ -101,22 +101,27 @@ _encode = msgspec.json.Encoder().encode
 class Conversation:
     """One client's side of the subprotocol."""
 
-    __slots__ = ("_asked", "_context", "_form", "_ref", "_session", "_starts", "_todo", "_union")
+    __slots__ = ("_asked", "_context", "_encoder", "_ref", "_session", "_starts", "_todo", "_union")
 
     def __init__(
-        self, context: Context, session: Session, form: StreamForm, ask: Ask, start: Start
+        self,
+        context: Context,
+        session: Session,
+        encoder: StreamEncoder,
+        query: ReceiveQuery,
+        start: ResumePoint,
     ) -> None:
         self._context = context
         self._session = session
-        self._form = form
+        self._encoder = encoder
         # What it is subscribed to, each with what it was given by whom it was asked for.
         self._starts: dict[str, tuple[_Given, ...]] = dict.fromkeys(
-            ask.selector.text, (_given(start),)
+            query.selector.text, (_given(start),)
         )
         # How it is served: for each subscription whether by deltas, at what rate at most, and the
         # place of which its values are not held, where it began with `now`.
-        asked = _Asked(ask.delta, ask.rate, 0 if start.holds else start.cursor)
-        self._asked = dict.fromkeys(ask.selector.text, asked) if any(asked) else {}
+        asked = _Asked(query.delta, query.rate, 0 if start.holds else start.cursor)
+        self._asked = dict.fromkeys(query.selector.text, asked) if any(asked) else {}
         self._todo: deque[bytes] | None = None  # said while a replay goes on
         self._union: _Union | None = None  # what follows a replay
         self._ref: msgspec.Raw = _NO_REF
@@ -179,7 +184,7 @@ class Conversation:
         except ValueError as error:
             raise Problem(400, str(error)) from None
         context, session = self._context, self._session
-        start = begin(context.hub, added, since=said.since, last=said.last)
+        start = resume_point(context.hub, added, since=said.since, last=said.last)
         context.feeds.flush()  # so that who is caught up is caught up to this moment
         before = Selector(self._starts) if self._starts else None
         cursor = self._cursor
@@ -195,8 +200,10 @@ class Conversation:
             self._asked.pop(name, None)
             if any(asked):
                 self._asked[name] = asked
-        terms = Terms(added if said.delta else None, strangers=bool(said.delta) and not start.holds)
-        feed = context.feeds.feed(added, self._form, terms)
+        options = DeliveryOptions(
+            added if said.delta else None, strangers=bool(said.delta) and not start.holds
+        )
+        feed = context.feeds.feed(added, self._encoder, options)
         replay = Subscriber(feed, session, start, replay=True)
         replay.paused = session.paused
         if had:
@@ -204,8 +211,8 @@ class Conversation:
         session.subscriber = replay
         self._union, self._ref = _Union(union, cursor, before, bool(start.given)), said.ref
         if start.gap is not None:
-            context.meters.ways["websocket"].gaps += 1
-            session.write(self._form.gap(start.gap))
+            context.counters.ways["websocket"].gaps += 1
+            session.write(self._encoder.gap(start.gap))
         self.mind_reading()
         replay.go(session.write)
 
@@ -214,7 +221,7 @@ class Conversation:
         topics = self._context.hub.topics
         begins: dict[str, int] = {}
 
-        def begin(name: str) -> int:
+        def resume_point(name: str) -> int:
             topic = topics[name]  # there, because a record of it is held
             found = (g for pattern in had if matches(pattern, name) for g in had[pattern])
             return min((given.begins(topic) for given in found), default=MAX_SEQ)
@@ -222,7 +229,7 @@ class Conversation:
         def has(record: Record) -> bool:
             name = record.topic
             if name not in begins:
-                begins[name] = begin(name)
+                begins[name] = resume_point(name)
             return record.seq > begins[name]
 
         return has
@@ -283,16 +290,16 @@ class Conversation:
 
     def _follow(self, selector: Selector, cursor: int) -> Subscriber:
         """Go on with a selector from a place that the connection has reached."""
-        deltas, rate, unheld = self._terms()
-        terms = Terms(deltas, rate, strangers=unheld > 0)
-        feed = self._context.feeds.feed(selector, self._form, terms)
+        deltas, rate, unheld = self._options()
+        options = DeliveryOptions(deltas, rate, strangers=unheld > 0)
+        feed = self._context.feeds.feed(selector, self._encoder, options)
         feed.floor = max(feed.floor, unheld)
-        subscriber = Subscriber(feed, self._session, Start(cursor, cursor))
+        subscriber = Subscriber(feed, self._session, ResumePoint(cursor, cursor))
         subscriber.paused = self._session.paused
         self._session.subscriber = subscriber
         return subscriber
 
-    def _terms(self) -> tuple[Selector | None, float, int]:
+    def _options(self) -> tuple[Selector | None, float, int]:
         """How the union is served: what comes as deltas, at the lowest of the rates asked for, and
         the newest place of which not all values are held."""
         asked = self._asked
@@ -340,7 +347,7 @@ class Conversation:
         self._send(_encode(answer))
 
 
-def _given(start: Start) -> _Given:
+def _given(start: ResumePoint) -> _Given:
     if start.fresh is None:
         return _Given(start.cursor, 0, 0)
     return _Given(start.horizon, start.fresh, start.horizon)

@@ -8,17 +8,17 @@ from collections.abc import Callable
 
 from websockets.frames import CloseCode
 
-from ...feed import Change, StreamForm, Subscriber
+from ...feed import Change, StreamEncoder, Subscriber
 from ...http import Exchange, Headers, Request, compressible, frames, problem_response
-from ...hub import begin
-from ...model import OCTETS, Gap, Problem, Record, base_type, utf8
+from ...hub import resume_point
+from ...model import BINARY, Gap, Problem, Record, base_type, utf8
 from ..context import Context
 from ..json_format import change_json, gap_json, record_json
 from ..poll import has_ended
-from ..query import Ask
+from ..query import ReceiveQuery
 from .hexcast_v1 import Conversation
 
-__all__ = ["PROTOCOL", "WebSocketForm", "websocket"]
+__all__ = ["PROTOCOL", "WebSocketEncoder", "websocket"]
 
 PROTOCOL = "hexcast.v1"
 PING_SECONDS = 20.0
@@ -29,7 +29,7 @@ STILL_SECONDS = 60.0
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
 
 
-class WebSocketForm(StreamForm):
+class WebSocketEncoder(StreamEncoder):
     """Records as messages, in a format; `packed` where they may be compressed."""
 
     way = "websocket"
@@ -42,7 +42,7 @@ class WebSocketForm(StreamForm):
     def encode(self, record: Record) -> bytes:
         if not self._raw or record.op == "delete":
             return self._text(record_json(record))
-        octets = base_type(record.type) == OCTETS or utf8(record.data) is None
+        octets = base_type(record.type) == BINARY or utf8(record.data) is None
         if octets:
             return frames.binary(record.data, packed=self._packed and compressible(record.type))
         return self._text(record.data)
@@ -58,9 +58,9 @@ class WebSocketForm(StreamForm):
         return frames.text(data, packed=self._packed)
 
 
-def websocket(context: Context, ask: Ask, exchange: Exchange) -> None:
+def websocket(context: Context, query: ReceiveQuery, exchange: Exchange) -> None:
     """Open a WebSocket and subscribe it to what the URL names."""
-    context.meters.ways["websocket"].requests += 1
+    context.counters.ways["websocket"].requests += 1
     if not exchange.can_tunnel:
         exchange.respond(
             problem_response(
@@ -73,19 +73,21 @@ def websocket(context: Context, ask: Ask, exchange: Exchange) -> None:
     packing = _packing(exchange.request) if context.settings.compress else ""
     offered = [p.strip() for p in exchange.request.header("sec-websocket-protocol").split(",")]
     talks = PROTOCOL in offered
-    selected = bool(ask.selector.text)
+    selected = bool(query.selector.text)
     if not selected and not talks:
         raise Problem(400, f"name a topic, or offer the subprotocol {PROTOCOL}")
     if context.draining:
         raise Problem(503, "the server is stopping", retry_after=1)
-    start = begin(context.hub, ask.selector, header=ask.header, since=ask.since, last=ask.last)
-    ended = selected and has_ended(context, ask, start)
-    form = WebSocketForm("json" if talks else ask.format, packed=bool(packing))
+    start = resume_point(
+        context.hub, query.selector, header=query.header, since=query.since, last=query.last
+    )
+    ended = selected and has_ended(context, query, start)
+    encoder = WebSocketEncoder("json" if talks else query.format, packed=bool(packing))
     session = Session(context, exchange, packed=bool(packing))
     subscriber = None
     cursor = context.hub.id(context.hub.head)
     if selected and not ended:
-        feed = context.feeds.feed(ask.selector, form, ask.terms(start))
+        feed = context.feeds.feed(query.selector, encoder, query.options(start))
         subscriber = Subscriber(feed, session, start)
         step = subscriber.first()
         cursor = start.header(context.hub, step.first, step.position)
@@ -100,10 +102,10 @@ def websocket(context: Context, ask: Ask, exchange: Exchange) -> None:
         headers = (*headers, ("Sec-WebSocket-Extensions", packing))
     session.open(exchange.tunnel(headers, session), subscriber)
     if talks:
-        session.conversation = Conversation(context, session, form, ask, start)
+        session.conversation = Conversation(context, session, encoder, query, start)
     if start.gap is not None:
-        context.meters.ways["websocket"].gaps += 1
-        session.write(form.gap(start.gap))
+        context.counters.ways["websocket"].gaps += 1
+        session.write(encoder.gap(start.gap))
     if ended:
         session.close(CloseCode.NORMAL_CLOSURE, "the topic has ended")
     elif subscriber is not None:
@@ -175,8 +177,8 @@ class Session:
         """The handshake is done."""
         self.write = write
         self.subscriber = subscriber
-        self.exchange.owner = self
-        self.context.meters.ways["websocket"].clients += 1
+        self.exchange.handler = self
+        self.context.counters.ways["websocket"].clients += 1
         self.exchange.wake(PING_SECONDS)
 
     # From the client
@@ -301,7 +303,7 @@ class Session:
         self.hearing = False
         self.receiver = None
         self._let_go()
-        self.context.meters.ways["websocket"].clients -= 1
+        self.context.counters.ways["websocket"].clients -= 1
 
     def _let_go(self) -> None:
         if self.conversation is not None:
