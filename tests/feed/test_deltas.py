@@ -112,7 +112,7 @@ class Holder:
 
     def __init__(self, machine: Machine, names: tuple[str, ...], tight: bool, rate: float) -> None:
         self.machine, self.names, self.tight, self.rate = machine, names, tight, rate
-        self.held: dict[str, tuple[int, bytes]] = {}
+        self.retained: dict[str, tuple[int, bytes]] = {}
         self.posts: list[int] = []
         self.last = 0  # the newest id it has
         self.room: int | None = None  # lines it still takes before it is cut
@@ -129,7 +129,7 @@ class Holder:
         if since == "now":
             self.began = since
             self.last = machine.hub.head
-        options = DeliveryOptions(selector, self.rate, strangers=not start.holds)
+        options = DeliveryOptions(selector, self.rate, strangers=not start.has_base)
         feed = machine.feeds.feed(selector, DeltaForm(), options)
         self.room = None
         self.subscriber = Subscriber(feed, self, start)
@@ -161,11 +161,11 @@ class Holder:
             self.posts.append(seq)
             return
         if op == "delete":
-            self.held.pop(topic, None)
+            self.retained.pop(topic, None)
             return
         if op != "put":
-            assert topic in self.held, f"{op} of {topic}, of which nothing is held"
-            base, value = self.held[topic]
+            assert topic in self.retained, f"{op} of {topic}, of which nothing is held"
+            base, value = self.retained[topic]
             assert line["base"] == base, f"{op} of {topic} to {line['base']}, held is {base}"
             if op == "append":
                 data = value + data
@@ -174,7 +174,7 @@ class Holder:
         if topic.startswith("j"):
             data = dump(parse(data))
         assert data == self.machine.values[seq], f"{topic} at {seq}"
-        self.held[topic] = (seq, data)
+        self.retained[topic] = (seq, data)
 
     def ended(self) -> None:
         raise AssertionError("nothing ends")
@@ -206,12 +206,12 @@ class Machine(RuleBasedStateMachine):
 
     def publish(self, draft: Draft) -> None:
         done = accepted(tell(self.hub, draft))
-        value = self.hub.topics[draft.topic].value
+        value = self.hub._topics[draft.topic].value
         if done.changed and value is not None:
             data = value.data
             self.values[value.seq] = dump(parse(data)) if draft.topic.startswith("j") else data
         if self.few:
-            self.hub.history._forget_superseded(3, 10**6)  # bases are lost early
+            self.hub._history._release_superseded(3, 10**6)  # bases are lost early
 
     @rule(topic=st.sampled_from(["j1", "j2"]), value=OBJECTS)
     def put_json(self, topic: str, value: dict[str, Any]) -> None:
@@ -220,7 +220,7 @@ class Machine(RuleBasedStateMachine):
     @rule(topic=st.sampled_from(["j1", "j2"]), patch=OBJECTS, key=KEYS)
     def patch_json(self, topic: str, patch: dict[str, Any], key: str) -> None:
         change = json.dumps({**PAD, **patch, key: len(self.values)}).encode()
-        self.publish(Draft(topic, "patch", change=change, change_type=MERGE))
+        self.publish(Draft(topic, "patch", data=change, type=MERGE))
 
     @rule(ops=st.lists(st.sampled_from("jst"), min_size=2, max_size=6))
     def burst(self, ops: list[str]) -> None:
@@ -235,7 +235,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(text=st.text(st.characters(codec="utf-8"), max_size=5))
     def append(self, text: str) -> None:
-        self.publish(Draft("t1", "append", change=text.encode()))
+        self.publish(Draft("t1", "append", data=text.encode()))
 
     @rule()
     def put_text(self) -> None:
@@ -247,7 +247,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(topic=st.sampled_from(["j1", "t1"]))
     def delete(self, topic: str) -> None:
-        found = self.hub.topics.get(topic)
+        found = self.hub._topics.get(topic)
         if found is not None and found.value is not None:
             delete(self.hub, topic)
 
@@ -306,8 +306,8 @@ class Machine(RuleBasedStateMachine):
                 self.clock.now += 1
                 self.soon.elapse()
         for client in getattr(self, "all", []):
-            for name, (seq, _) in client.held.items():
-                value = self.hub.topics[name].value
+            for name, (seq, _) in client.retained.items():
+                value = self.hub._topics[name].value
                 assert value is not None and seq == value.seq, f"{name} ends at {seq}"
 
 
@@ -326,4 +326,4 @@ def test_a_place_in_the_middle_of_a_flush_is_no_base(lines: int) -> None:
     machine.burst(["j", "s", "j"])
     machine.cut_and_return(client, lines=lines, steps=5)
     machine.teardown()
-    assert client.held["j1"][0] == machine.hub.head
+    assert client.retained["j1"][0] == machine.hub.head

@@ -69,12 +69,12 @@ class Client(Reader):
         replay: bool = False,
     ) -> None:
         super().__init__()
-        self.held = {r.seq for t in bench.hub.topics.values() for r in t.after(0)}
+        self.retained = {r.seq for t in bench.hub._topics.values() for r in t.after(0)}
         self.selector = Selector(names)
         self.tight = tight
         self.over = False
         self.start = resume_point(bench.hub, self.selector, since=since, last=last)
-        self.began = ResumePoint(self.start.cursor, self.start.horizon, self.start.fresh)
+        self.began = ResumePoint(self.start.cursor, self.start.horizon, self.start.backlog)
         self.since, self.last = since, last
         self.known = len(bench.did) if isinstance(bench, Machine) else 0
         feed = bench.feeds.feed(self.selector, LineForm())
@@ -256,13 +256,17 @@ class Machine(RuleBasedStateMachine, Bench):  # type: ignore[misc]
             d.seq for d in mine for after, before, topics in gaps
             if after < d.seq < before and any(matches(t, d.topic) for t in topics)
         }  # fmt: skip
-        starts = self.starts(client) if began.fresh is not None else None
+        starts = self.starts(client) if began.backlog is not None else None
         for d in mine:
             if d.seq <= began.cursor or d.seq > upto or d.seq in seqs:
                 continue
             if starts is not None and d.seq <= began.horizon and d.seq not in starts:
                 continue
-            if client.since == "earliest" and d.seq <= began.horizon and d.seq not in client.held:
+            if (
+                client.since == "earliest"
+                and d.seq <= began.horizon
+                and d.seq not in client.retained
+            ):
                 continue
             rest = [x for x in self.did if x.topic == d.topic and x.seq > d.seq]
             if any(x.op == "delete" for x in rest) or (d.op == "delete" and rest):
@@ -277,14 +281,14 @@ class Machine(RuleBasedStateMachine, Bench):  # type: ignore[misc]
                 lost = [
                     d for d in mine
                     if matches(name, d.topic) and after < d.seq < before and d.seq not in seqs
-                    and (starts is None or d.seq > began.horizon or d.seq in client.held)
+                    and (starts is None or d.seq > began.horizon or d.seq in client.retained)
                 ]  # fmt: skip
                 unknown = client.start.gap is not None
                 assert lost or unknown or after < self.history_floor, f"{name} lost nothing"
 
     @property
     def history_floor(self) -> int:
-        return self.hub.history.floor
+        return self.hub._history.floor
 
     def starts(self, client: Client) -> set[int]:
         """The records, by our own list, that a client without a cursor starts with."""
@@ -299,7 +303,7 @@ class Machine(RuleBasedStateMachine, Bench):  # type: ignore[misc]
                 found.add(era[-1].seq)
             elif client.last:
                 # Of what is not held at the start nothing is promised.
-                found |= {d.seq for d in era[-min(client.last, 6) :] if d.seq in client.held}
+                found |= {d.seq for d in era[-min(client.last, 6) :] if d.seq in client.retained}
         return found
 
     def teardown(self) -> None:
@@ -377,13 +381,13 @@ def test_a_lagging_client_costs_no_memory(bench: Bench) -> None:
     for _ in range(60):
         post(bench.hub, "a")
     bench.soon.all()
-    before = bench.hub.history.total
+    before = bench.hub._history.total
     for _ in range(600):
         post(bench.hub, "a")
         bench.soon.all()
     feed = client.subscriber.feed
     assert feed is not None and feed.pending == [] and client.lines == []
-    assert bench.hub.history.total <= before
+    assert bench.hub._history.total <= before
 
 
 def test_what_a_lagging_client_lost_is_told_before_what_follows(bench: Bench) -> None:

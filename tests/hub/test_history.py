@@ -13,7 +13,7 @@ from hexcast.hub.hub import Hub
 from hexcast.model.patterns import Selector, matches
 from hexcast.model.problem import Problem
 from hexcast.model.record import Draft, Record
-from tests.support.fakes import EPOCH, Clock, delete, make_history, make_hub, post, put, tell
+from tests.support.fakes import EPOCH, Clock, age, delete, make_history, make_hub, post, put, tell
 
 TOPICS = ["a", "a/b", "a/c", "d"]
 SELECTIONS = [["a"], ["a/b"], ["a", "d"], ["a/b", "a/c", "d"], ["**"], ["a/*"], ["a", "a/*"], ["zz"],
@@ -45,7 +45,7 @@ def walk(
         if gap is not None:
             after, before = (int(x.rpartition("-")[2]) for x in (gap.after, gap.before))
             gaps.append((after, before, gap.topics))
-        step = hub.history.scan(selector, cursor, horizon, limit=limit, size=size)
+        step = hub._history.scan(selector, cursor, horizon, limit=limit, size=size)
         assert step.position > cursor or step.position == horizon, "a step that goes nowhere"
         seqs += [r.seq for r in step.records]
         cursor = step.position
@@ -147,7 +147,7 @@ def test_a_walk_tells_all_that_happened_or_a_gap(
                 d for d in ours.values()
                 if matches(name, d.topic) and after < d.seq < before and d.seq not in said.seqs
             ]  # fmt: skip
-            assert lost or after < hub.history.floor, f"nothing of {name} was lost: {said}"
+            assert lost or after < hub._history.floor, f"nothing of {name} was lost: {said}"
 
 
 @given(events, holds, st.sampled_from(SELECTIONS))
@@ -159,7 +159,7 @@ def test_a_pass_gives_exactly_what_is_held(
     play(hub, clock, steps)
     selector = Selector(names)
     held = sorted(
-        r.seq for t in hub.topics.values() if selector.matches(t.name) for r in t.after(0)
+        r.seq for t in hub._topics.values() if selector.matches(t.name) for r in t.after(0)
     )
     for cursor in (0, hub.head // 2, hub.head):
         assert walk(hub, names, cursor, hub.head).seqs == [s for s in held if s > cursor]
@@ -189,17 +189,17 @@ def test_what_is_held_is_within_bounds(
     records, size, seconds, total = hold
     for step in steps:
         play(hub, clock, [step], did)
-        history = hub.history
-        held = [r for r in history._order if r.held]
+        history = hub._history
+        held = [r for r in history._order if r.retained]
         assert history.total == sum(len(r.data) + 320 for r in held)
-        for topic in hub.topics.values():
+        for topic in hub._topics.values():
             if topic.kind == "stream":
                 assert len(topic) <= max(1, records)
                 assert topic.size <= size or len(topic) == 1
             else:
                 assert len(topic) <= 2  # a value, and the end of the stream it once was
             assert set(topic.after(0)) <= set(held)
-        streams = [t for t in hub.topics.values() if t.kind == "stream"]
+        streams = [t for t in hub._topics.values() if t.kind == "stream"]
         if history.total > total:
             assert not any(len(t) for t in streams), "streams are let go before the bound is passed"
         if step[0] == "sweep":
@@ -223,7 +223,7 @@ def test_a_state_is_held_until_it_is_deleted(
             if d.op == "put":
                 values[d.topic] = d.seq
         for name, seq in values.items():
-            value = hub.topics[name].value
+            value = hub._topics[name].value
             assert value is not None and value.seq == seq
 
 
@@ -233,10 +233,10 @@ def test_a_state_that_was_a_stream_is_held_though_all_is_full() -> None:
     post(hub, "a", b"")
     delete(hub, "a")
     seq = put(hub, "a", b"x" * 60)
-    assert "a" in hub.topics
-    value = hub.topics["a"].value
-    assert value is not None and value.seq == seq and value.held
-    assert [r.seq for r in hub.history.scan(Selector(["a"]), 0, hub.head).records][-1:] == [seq]
+    assert "a" in hub._topics
+    value = hub._topics["a"].value
+    assert value is not None and value.seq == seq and value.retained
+    assert [r.seq for r in hub._history.scan(Selector(["a"]), 0, hub.head).records][-1:] == [seq]
 
 
 # Sweeping many at once
@@ -248,14 +248,13 @@ def test_a_sweep_of_many_old_records() -> None:
     hub = make_hub(make_history(seconds=60), clock)
     for n in range(6000):
         post(hub, f"t/{n % 3}")
-    clock.now += 30
+    age(hub, clock, 30)
     for n in range(500):
         post(hub, f"t/{n % 3}")
-    clock.now += 40
-    hub.sweep()
-    assert [r.seq for t in hub.topics.values() for r in t.after(0) if r.seq <= 6000] == []
+    age(hub, clock, 40)
+    assert [r.seq for t in hub._topics.values() for r in t.after(0) if r.seq <= 6000] == []
     assert len(walk(hub, ["t/*"], 6000, hub.head, limit=1000, size=10**6).seqs) == 500
-    assert hub.history.total == 500 * 321
+    assert hub._history.total == 500 * 321
 
 
 def test_a_total_that_is_passed_by_much_at_once() -> None:
@@ -263,8 +262,8 @@ def test_a_total_that_is_passed_by_much_at_once() -> None:
     for _ in range(12_000):
         post(hub, "small")
     post(hub, "big", b"x" * 3_900_000)
-    assert hub.history.total <= 4_000_000
-    held = [r.seq for t in hub.topics.values() for r in t.after(0)]
+    assert hub._history.total <= 4_000_000
+    held = [r.seq for t in hub._topics.values() for r in t.after(0)]
     assert held == list(range(min(held), hub.head + 1)), "the oldest go first, and nothing between"
 
 
@@ -274,11 +273,11 @@ def test_publishing_goes_on_whatever_the_sweep_has_to_do() -> None:
         post(hub, f"t/{n % 7}", b"x" * (n % 700))
         if n % 500 == 0:
             post(hub, "big", b"x" * 1_000_000)
-    assert hub.history.total <= 2_000_000
-    order = [r for r in hub.history._order if r.held]
-    assert hub.history.total == sum(len(r.data) + 320 for r in order)
+    assert hub._history.total <= 2_000_000
+    order = [r for r in hub._history._order if r.retained]
+    assert hub._history.total == sum(len(r.data) + 320 for r in order)
     # What is still held at the end is what is newest: nothing was passed over by the sweeps.
-    held = sorted(r.seq for t in hub.topics.values() for r in t.after(0))
+    held = sorted(r.seq for t in hub._topics.values() for r in t.after(0))
     assert held == list(range(held[0], hub.head + 1))
 
 
@@ -289,9 +288,8 @@ def test_a_stream_that_aged_away_and_began_again_has_a_gap() -> None:
     clock = Clock()
     hub = make_hub(make_history(seconds=5), clock)
     post(hub, "a"), post(hub, "a"), post(hub, "a")
-    clock.now += 60
-    hub.sweep()
-    assert "a" not in hub.topics
+    age(hub, clock, 60)
+    assert "a" not in hub._topics
     assert hub.gap(Selector(["a"]), 1, hub.id(1), {}) is not None
     post(hub, "a")
     for names in (["a"], ["*"], ["a", "b"]):
@@ -308,10 +306,9 @@ def test_a_fresh_step_when_a_deleted_state_was_forgotten() -> None:
     horizon = hub.head
     put(hub, "s", b"2")
     delete(hub, "s")
-    clock.now += 60
-    hub.sweep()
-    assert "s" not in hub.topics
-    step = hub.history.scan(Selector(["*"]), 0, horizon, fresh=0)
+    age(hub, clock, 60)
+    assert "s" not in hub._topics
+    step = hub._history.scan(Selector(["*"]), 0, horizon, backlog=0)
     assert step.position == horizon
 
 
@@ -339,7 +336,7 @@ def test_what_a_client_without_a_cursor_starts_with(
     got: list[int] = []
     cursor, horizon = 0, hub.head
     while True:
-        step = hub.history.scan(Selector(names), cursor, horizon, fresh=last, limit=limit)
+        step = hub._history.scan(Selector(names), cursor, horizon, backlog=last, limit=limit)
         got += [r.seq for r in step.records]
         cursor = step.position
         if cursor >= horizon:
@@ -357,7 +354,7 @@ def test_the_newest_records_are_those_up_to_the_horizon(names: list[str]) -> Non
     got: list[Record] = []
     cursor = 0
     while cursor < horizon:
-        step = hub.history.scan(Selector(names), cursor, horizon, fresh=10, limit=2)
+        step = hub._history.scan(Selector(names), cursor, horizon, backlog=10, limit=2)
         got += step.records
         cursor = step.position
         for _ in range(5):
@@ -373,13 +370,13 @@ def test_a_step_looks_at_so_many_records_and_no_more() -> None:
     for n in range(SCAN_RECORDS + 500):
         post(hub, f"a{n % 5000}")
     put(hub, "z")
-    step = hub.history.scan(Selector(["z", "y/*"]), 0, hub.head)
+    step = hub._history.scan(Selector(["z", "y/*"]), 0, hub.head)
     assert step.records == [] and step.position == SCAN_RECORDS
-    step = hub.history.scan(Selector(["z", "y/*"]), step.position, hub.head)
+    step = hub._history.scan(Selector(["z", "y/*"]), step.position, hub.head)
     assert [r.seq for r in step.records] == [hub.head] and step.position == hub.head
-    found = hub.history.search(Selector(["z", "y/*"]), 0, hub.head)
+    found = hub._history.search(Selector(["z", "y/*"]), 0, hub.head)
     assert [r.seq for r in found.records] == [hub.head] and found.position == hub.head
-    assert hub.history.search(Selector(["y/*"]), 0, hub.head).position == hub.head
+    assert hub._history.search(Selector(["y/*"]), 0, hub.head).position == hub.head
 
 
 def test_states_that_changed_often_are_found_at_once() -> None:
@@ -388,9 +385,9 @@ def test_states_that_changed_often_are_found_at_once() -> None:
         put(hub, f"m/{n % 5}", b"%d" % n)
     newest = list(range(hub.head - 4, hub.head + 1))
     for fresh in (None, 1):
-        step = hub.history.scan(Selector(["m/*"]), 0, hub.head, fresh=fresh)
+        step = hub._history.scan(Selector(["m/*"]), 0, hub.head, backlog=fresh)
         assert [r.seq for r in step.records] == newest and step.position == hub.head
-    assert [r.seq for r in hub.history.newest(Selector(["m/*", "m/1"]))] == newest
+    assert [r.seq for r in hub._history.newest(Selector(["m/*", "m/1"]))] == newest
 
 
 def test_a_few_topics_are_found_without_looking_at_all_the_others() -> None:
@@ -399,7 +396,7 @@ def test_a_few_topics_are_found_without_looking_at_all_the_others() -> None:
     for _ in range(SCAN_RECORDS + 500):
         post(hub, "noise")
     last = put(hub, "z")
-    step = hub.history.scan(Selector(["a", "z"]), 0, hub.head)
+    step = hub._history.scan(Selector(["a", "z"]), 0, hub.head)
     assert [r.seq for r in step.records] == [first, last] and step.position == hub.head
 
 
@@ -412,7 +409,7 @@ def test_a_state_is_not_withheld_from_a_long_pass_over_a_few_topics() -> None:
     post(hub, "a")
     horizon = hub.head
     put(hub, "z", b"2")
-    few = hub.history.scan(Selector(["a", "z"]), 0, horizon)
+    few = hub._history.scan(Selector(["a", "z"]), 0, horizon)
     assert [r.seq for r in few.records] == [state, horizon]
 
 
@@ -420,15 +417,15 @@ def test_a_step_ends_after_so_many_bytes() -> None:
     hub = make_hub()
     for _ in range(10):
         post(hub, "a", b"x" * 1000)
-    step = hub.history.scan(Selector(["a"]), 0, hub.head, size=2500)
+    step = hub._history.scan(Selector(["a"]), 0, hub.head, size=2500)
     assert [r.seq for r in step.records] == [1, 2, 3] and step.position == 3
 
 
 def test_a_step_ends_at_a_topics_last_record() -> None:
     hub = make_hub()
     post(hub, "a"), post(hub, "a", end=True), post(hub, "a")
-    assert hub.history.scan(Selector(["a"]), 0, 3).position == 2
-    assert hub.history.scan(Selector(["a", "b"]), 0, 3).position == 3
+    assert hub._history.scan(Selector(["a"]), 0, 3).position == 2
+    assert hub._history.scan(Selector(["a", "b"]), 0, 3).position == 3
 
 
 # The bound on all topics
@@ -438,17 +435,17 @@ def test_the_bound_is_told_when_states_alone_reach_it() -> None:
     hub = make_hub(make_history(total=2000))
     for n in range(4):
         put(hub, f"s/{n}", b"x" * 100)
-    assert not hub.history.full
+    assert not hub._history.full
     put(hub, "s/4", b"x" * 100)
-    assert hub.history.full
+    assert hub._history.full
     delete(hub, "s/0")
     put(hub, "s/1", b"")
-    assert isinstance(hub.history, History) and hub.history.total <= 2100
+    assert isinstance(hub._history, History) and hub._history.total <= 2100
 
 
 def test_what_was_superseded_is_remembered_within_bounds() -> None:
     hub = make_hub()
     for n in range(100):
         put(hub, "s", b"%d" % n * 100_000)
-    assert hub.history.total < 6 * 2**20
-    assert hub.history.topics["s"].size <= 200_000
+    assert hub._history.total < 6 * 2**20
+    assert hub._history.topics["s"].size <= 200_000

@@ -13,7 +13,7 @@ from hexcast.lab.run import MAX_BYTES_A_SECOND, WATCHED_SECONDS, Break, Run, Wis
 from hexcast.log.memory import MemoryLog
 from hexcast.model.problem import Problem
 from hexcast.model.record import Draft, Record
-from tests.support.fakes import Clock, Soon
+from tests.support.fakes import Clock, Soon, at_once
 
 
 class World:
@@ -23,7 +23,8 @@ class World:
         self.clock = Clock()
         self.soon = Soon()
         history = History(10_000, 2**23, 3600.0, 2**26)
-        self.hub = Hub(MemoryLog("e1", self.clock.ms), history, self.clock.ms)
+        self.hub = Hub(MemoryLog("e1", self.clock.ms), history, self.clock.ms, self.clock)
+        at_once(self.hub.start())
         self.records: list[Record] = []
         self.hub.follow = self.records.append
         self.run = Run(
@@ -115,7 +116,7 @@ def test_an_unwatched_run_ends_and_leaves_nothing() -> None:
     before = len(world.records)
     world.go(2, step=0.05)
     assert len(world.records) == before, "it goes on"
-    assert all(topic.value is None for topic in world.hub.topics.values())
+    assert all(topic.value is None for topic in world.hub._topics.values())
 
 
 def test_one_s_own_topic_is_only_watched() -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from hexcast.access.origin import Access
@@ -86,7 +86,25 @@ def make_history(
 
 def make_hub(history: History | None = None, clock: Clock | None = None) -> Hub:
     clock = clock or Clock()
-    return Hub(MemoryLog(EPOCH, clock.ms), history or make_history(), clock.ms)
+    hub = Hub(MemoryLog(EPOCH, clock.ms), history or make_history(), clock.ms, clock)
+    at_once(hub.start())
+    return hub
+
+
+def age(hub: Hub, clock: Clock, seconds: float) -> None:
+    """Let time pass, as a hub learns of it: by sweeps."""
+    hub.sweep()
+    clock.now += seconds
+    hub.sweep()
+
+
+def at_once(work: Coroutine[Any, Any, None]) -> None:
+    """Run what waits for nothing."""
+    try:
+        work.send(None)
+    except StopIteration:
+        return
+    raise AssertionError("it waits")
 
 
 def tell(hub: Hub, draft: Draft) -> Outcome:

@@ -193,7 +193,7 @@ class Chain(RuleBasedStateMachine):
                     break
                 self.turn()
             target, _, seen, _ = self.clients[which]
-            only = self.world.hub.topics.get("a") if target.startswith("/topics/a") else None
+            only = self.world.hub._topics.get("a") if target.startswith("/topics/a") else None
             if target.startswith("/topics/a"):
                 wanted = [r.seq for r in only.after(0)] if only else []
             else:

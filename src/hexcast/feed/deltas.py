@@ -61,7 +61,7 @@ class Deltas:
         """Let go of what is remembered, but the newest values as they were read."""
         self._changes.clear()
         self._changes_bytes = 0
-        for record in [r for r in self._documents if r.until or not r.held]:
+        for record in [r for r in self._documents if r.until or not r.retained]:
             self._documents_bytes -= len(self._documents.pop(record).text)
 
     def _find(self, base: Record, record: Record) -> Change | None:

@@ -94,7 +94,7 @@ class Feed:
     @property
     def position(self) -> int:
         """The place up to which everything selected has been written to those who are ready."""
-        return self.pending[0].seq - 1 if self.pending else self.feeds.hub.history.head
+        return self.pending[0].seq - 1 if self.pending else self.feeds.hub.head
 
     @property
     def place(self) -> tuple[int, int, int]:
@@ -131,7 +131,7 @@ class Feed:
         meter = feeds.counters.ways[self.encoder.way]
         visible = pending
         if len(pending) > 1:
-            visible = feeds.hub.history.fold(pending)
+            visible = feeds.hub.conflate(pending)
             meter.folds += (len(pending) - len(visible)) * len(self.ready)
         self.sent = visible[-1].seq
         encoder = self.encoder
@@ -219,10 +219,10 @@ class Feed:
                 self.feeds.counters.ways[encoder.way].gaps += 1
         key: tuple[int, ...] = (cursor, target, -1 if fresh is None else fresh)
         if self.deltas is not None:
-            key = (*key, origin, hub.history.doubts if careful else -1)
+            key = (*key, origin, hub.skips if careful else -1)
         step = self._passes.get(key)
         if step is None:
-            scanned = hub.history.scan(self.selector, cursor, target, fresh=fresh)
+            scanned = hub.scan(self.selector, cursor, target, backlog=fresh)
             records = scanned.records
             step = Step(
                 self.encode(records, origin, careful),
@@ -232,7 +232,7 @@ class Feed:
                 records[-1].seq if records else 0,
                 bool(records) and records[-1].end and bool(self.selector.single),
             )
-            self.feeds.counters.ways[encoder.way].folds += scanned.folded
+            self.feeds.counters.ways[encoder.way].folds += scanned.conflated
             self._passes[key] = step
             if len(self._passes) > _CACHED_PASSES:
                 self._passes.popitem(last=False)

@@ -105,11 +105,10 @@ class Feeds:
         """
         if record.op == "post" or record.op == "delete":
             return None
-        topic = self.hub.topics.get(record.topic)
-        base = None if topic is None else topic.at(origin)
+        base = self.hub.value_at(record.topic, origin)
         if base is None or base.seq <= floor:
             return None
-        if careful and base.passed and base.seq != origin:
+        if careful and base.skipped and base.seq != origin:
             return None
         return self.deltas.change(base, record)
 

@@ -42,18 +42,20 @@ class Subscriber:
         self.client = client
         self.cursor = start.cursor  # where it is, while it lags
         self.target = start.horizon  # the fixed end of the pass it is in
-        self.fresh: int | None = start.fresh
-        self.origin = start.cursor if start.fresh is None else -1  # where the pass began
+        self.fresh: int | None = start.backlog
+        self.origin = start.cursor if start.backlog is None else -1  # where the pass began
         self.careful = True  # whether it began at a cursor that the client brought
         self.least = 0  # the least place at which it may join the feed
-        self.told: dict[str, int] | None = start.told or None  # losses it knows of, while it lags
+        self.told: dict[str, int] | None = (
+            dict(start.reported) or None
+        )  # losses it knows of, while it lags
         self.told_position = 0  # the place it was last told of beside what its feed has sent
         self.paused = False
         self.replay = replay  # stop at the target instead of joining
         self.skip: Callable[[Record], bool] | None = None  # what it has by another subscription
         self.write: Write = _nowhere
         feed.lagging.add(self)
-        if not start.holds:
+        if not start.has_base:
             feed.floor = max(feed.floor, start.cursor)
 
     def first(self) -> Step:
@@ -98,7 +100,7 @@ class Subscriber:
         if gap is not None:
             feed.feeds.counters.ways[encoder.way].gaps += 1
             pieces.append(encoder.gap(gap))
-        scanned = hub.history.scan(feed.selector, self.cursor, self.target, fresh=self.fresh)
+        scanned = hub.scan(feed.selector, self.cursor, self.target, backlog=self.fresh)
         records = [r for r in scanned.records if not skip(r)]
         pieces += [encoder.record(r) for r in records]
         first, last = (records[0].seq, records[-1].seq) if records else (0, 0)

@@ -27,7 +27,7 @@ class ThrottledFeed(Feed):
         self, feeds: Feeds, selector: Selector, encoder: Encoder, options: DeliveryOptions
     ) -> None:
         super().__init__(feeds, selector, encoder, options)
-        self._flushed = feeds.hub.history.head
+        self._flushed = feeds.hub.head
         self._place: tuple[int, int, int] | None = None  # while a flush goes on
         self._next = 0.0  # when it may be flushed again
         self._awaited = False
@@ -55,7 +55,7 @@ class ThrottledFeed(Feed):
     def flush(self) -> None:
         self._awaited = False
         self._next = self.feeds.clock() + 1 / self.options.rate
-        origin, target = self._flushed, self.feeds.hub.history.head
+        origin, target = self._flushed, self.feeds.hub.head
         if isinstance(self.encoder, AnswerEncoder):
             self._flushed = target
             waiting, self.waiting = self.waiting, {}

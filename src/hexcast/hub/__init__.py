@@ -1,8 +1,9 @@
 """The hub: a deterministic fold of the log into what can be replayed.
 
-Begin with `hub`, which judges drafts and applies what the log has committed. `history` is what is
-retained, `topic` the records of one topic in it, `idempotency` the keys of publishes already
-made, `patching` the value after a change in part, `resume` where a subscription begins.
+Begin with `hub`, which stages drafts and applies what the log has committed. `history` is what is
+retained, `topic` the records of one topic in it, `epochs` the names of places, `idempotency` the
+keys of publishes already made, `patching` the value after a change in part, `resume` where a
+subscription begins.
 """
 
 from .history import History
@@ -10,7 +11,6 @@ from .hub import Hub
 from .idempotency import MAX_KEY_BYTES
 from .patching import MERGE_PATCH, check_patch_type
 from .resume import ResumePoint, resume_point
-from .topic import Topic
 
 __all__ = [
     "MAX_KEY_BYTES",
@@ -18,7 +18,6 @@ __all__ = [
     "History",
     "Hub",
     "ResumePoint",
-    "Topic",
     "check_patch_type",
     "resume_point",
 ]

@@ -1,9 +1,18 @@
-"""Everything that is held, in the log's order: what a pass walks over.
+"""Everything that is retained, in the log's order, and the scans over it.
 
-A *pass* up to a horizon H walks (cursor, H] in order and yields every stream record, and of each
-state only its newest place at or below H. H stays fixed while a pass goes on, so that a state that
-changes faster than a slow client reads is still delivered; for that, state records that were
-superseded lately are kept a while. They are also what deltas are made against.
+Theory of operation:
+
+1. A *scan* has a fixed horizon H. It walks (cursor, H] in the log's order and yields every stream
+   record, and of each state only its newest place at or below H, under that record's id.
+2. H stays fixed while a scan goes on, so that a state that changes faster than a slow client reads
+   is still delivered. For that, and as bases of deltas, superseded values are retained for a
+   while: at most `_SUPERSEDED_RECORDS` and `_SUPERSEDED_BYTES` of them.
+3. A value that a scan steps over while it yields a later record is marked (`mark_skipped`): a
+   client cut there has an id beyond it and yet was not sent it, so that it is no safe base of a
+   delta.
+4. Eviction takes the oldest records of streams first, by each stream's bounds, then by age, then
+   by the bound on all topics. Values of states are retained until they are deleted. What a stream
+   lost is known by `Topic.evicted`; what topics that were evicted whole lost, by `floor`.
 """
 
 from __future__ import annotations
@@ -15,19 +24,19 @@ from collections.abc import Iterator
 from operator import attrgetter
 from typing import NamedTuple
 
-from ..model import Gap, Record, Selector
+from ..model import Record, Selector
 from .topic import Topic
 
 __all__ = ["History", "Scanned"]
 
 SCAN_RECORDS = 10_000
-"""Records looked at in one step of a pass."""
+"""Records looked at in one step of a scan."""
 
 SEARCH_STEPS = 32
-"""Steps of a pass that one answer may take without finding anything."""
+"""Steps of a scan that one answer may take without finding anything."""
 
 STEP_BYTES = 65_536
-"""Payload bytes after which a step of a pass ends."""
+"""Payload bytes after which a step of a scan ends."""
 
 _TOPIC_COST = 8
 """What it costs to find the records of one topic, in records looked at."""
@@ -41,26 +50,27 @@ _seq = attrgetter("seq")
 
 
 class Scanned(NamedTuple):
-    """One step of a pass: its records, the place it has reached, and how many it passed over."""
+    """One step of a scan: its records, the place it reached, and how many it skipped."""
 
     records: list[Record]
     position: int
-    folded: int
+    conflated: int
 
 
 class History:
-    """The held records of all topics, and the bounds on them (bytes, and seconds of age)."""
+    """The retained records of all topics, and the bounds on them (bytes, and seconds of age)."""
 
     def __init__(self, records: int, size: int, seconds: float, total: int) -> None:
         self.topics: dict[str, Topic] = {}
         self.head = 0  # SEQ of the newest record applied
-        self.floor = 0  # SEQ up to which topics may have been forgotten whole
-        self.total = 0  # bytes held
+        self.floor = 0  # SEQ up to which topics may have been evicted whole
+        self.total = 0  # bytes retained
         self.evicted = 0  # SEQ of the newest record evicted from any stream
         self.limit = total
         self._records = max(1, records)
         self._size = size
-        self._age = int(seconds * 1000)
+        self._age = seconds
+        self._marks: deque[tuple[float, int]] = deque()  # (time, head then), oldest first
         self._order: list[Record] = []
         self._dead = 0
         self._dead_bytes = 0
@@ -68,12 +78,12 @@ class History:
         self._superseded: deque[Record] = deque()
         self._superseded_bytes = 0
         self._lossy: dict[str, Topic] = {}  # the streams that lost records
-        self.doubts = 0  # times that `doubt` found something
+        self.skips = 0  # values marked by `mark_skipped`
 
     # Taking records in
 
     def add(self, topic: Topic, record: Record) -> None:
-        """Take in the next record of `topic`, and let go of what it supersedes or crowds out."""
+        """Take in the next record of `topic`, and evict what it supersedes or crowds out."""
         self.head = record.seq
         self._order.append(record)
         self.total += len(record.data) + _RECORD_BYTES
@@ -83,29 +93,29 @@ class History:
             if len(topic) > self._records or topic.size > self._size:
                 self._trim(topic)
         elif record.op == "delete":
-            for gone in topic.after(0):
+            for old_record in topic.after(0):
                 if topic.kind == "state":
-                    gone.until = record.seq
-                self._drop(gone)
+                    old_record.until = record.seq
+                self._drop(old_record)
             topic.past = None
             topic.replace(record)
-            topic.evicted = 0  # what was lost before is gone on purpose now
+            topic.evicted = 0  # what was lost before is deleted on purpose now
             self._lossy.pop(topic.name, None)
         elif old is None:
             topic.replace(record)
         elif old.op == "delete" and topic.kind == "stream":
-            topic.add(record)  # the stream's end is news of its own
+            topic.add(record)  # the stream's delete is a record of its own
         else:
             old.until = record.seq
             topic.supersede()
             self._superseded.append(old)
             self._superseded_bytes += len(old.data)
             if len(topic) > 1:
-                for gone in topic.after(0):
-                    if gone is not record and gone is not old:
-                        self._drop(gone)
+                for other in topic.after(0):
+                    if other is not record and other is not old:
+                        self._drop(other)
             topic.replace(record)
-            self._forget_superseded(_SUPERSEDED_RECORDS, _SUPERSEDED_BYTES)
+            self._release_superseded(_SUPERSEDED_RECORDS, _SUPERSEDED_BYTES)
         if record.op != "delete":
             # A deleted topic keeps its kind until it begins again.
             topic.kind = "stream" if record.op == "post" else "state"
@@ -117,54 +127,65 @@ class History:
             self._evict(topic)
 
     def _evict(self, topic: Topic) -> None:
-        gone = topic.evict()
-        if gone is not None:
-            self._drop(gone)
+        evicted = topic.evict()
+        if evicted is not None:
+            self._drop(evicted)
             self._lossy[topic.name] = topic
-            self.evicted = max(self.evicted, gone.seq)
+            self.evicted = max(self.evicted, evicted.seq)
 
     def _drop(self, record: Record) -> None:
-        if not record.held:
+        if not record.retained:
             return
-        record.held = False
+        record.retained = False
         size = len(record.data) + _RECORD_BYTES
         self.total -= size
         self._dead += 1
         self._dead_bytes += size
         if self._dead_bytes > _COMPACT_BYTES or self._dead > 1024 + len(self._order) // 2:
-            self._order = [r for r in self._order if r.held]
+            self._order = [r for r in self._order if r.retained]
             self._dead = self._dead_bytes = 0
 
-    def _forget_superseded(self, records: int, size: int) -> None:
+    def _release_superseded(self, records: int, size: int) -> None:
         while len(self._superseded) > records or self._superseded_bytes > size:
-            gone = self._superseded.popleft()
-            self._superseded_bytes -= len(gone.data)
-            topic = self.topics.get(gone.topic)
+            oldest = self._superseded.popleft()
+            self._superseded_bytes -= len(oldest.data)
+            topic = self.topics.get(oldest.topic)
             if topic is not None:
-                topic.forget(gone)
-            self._drop(gone)
+                topic.release(oldest)
+            self._drop(oldest)
 
-    # Letting go
+    # Evicting
 
-    def sweep(self, now: int) -> None:
-        """Let go of what is older than may be held at `now` (milliseconds)."""
-        self._sweep(now - self._age)
+    def sweep(self, now: float) -> None:
+        """Evict what is older than may be retained at `now` (seconds of a monotonic clock).
+
+        A record's age is not known to the moment, but to that of the sweep after it: a time for
+        each record would cost more than it is worth.
+        """
+        marks = self._marks
+        if self.head and (not marks or self.head > marks[-1][1]):
+            marks.append((now, self.head))
+        before = 0
+        while marks and marks[0][0] <= now - self._age:
+            before = marks.popleft()[1]
+        if before:
+            self._sweep(before)
 
     def _sweep(self, before: int | None) -> None:
-        """Evict, oldest first, what was accepted before a time; or until the total fits (None)."""
+        """Evict, oldest first, what is up to a place; or until the total fits (None)."""
         if before is None and self._superseded:
-            self._forget_superseded(0, 0)
+            self._release_superseded(0, 0)
         order = self._order  # eviction may put together a new one meanwhile
         for place in range(bisect_right(order, self._swept, key=_seq), len(order)):
             record = order[place]
-            if (self.total <= self.limit) if before is None else (record.time >= before):
+            if (self.total <= self.limit) if before is None else (record.seq > before):
                 break
             self._swept = record.seq
-            if not record.held or record.until:
+            if not record.retained or record.until:
                 continue
             topic = self.topics[record.topic]
             if topic.kind == "state" and record.op != "delete":
-                continue  # a state is held until it is deleted
+                continue  # a state is retained until it is deleted
             self._evict(topic)
             if topic.newest is None:
                 del self.topics[topic.name]
@@ -173,45 +194,43 @@ class History:
 
     @property
     def full(self) -> bool:
-        """Whether the bound on all topics is reached by states alone, which are never let go."""
+        """Whether the bound on all topics is reached by states alone, which are never evicted."""
         return self.total > self.limit
 
     # Walking over it
 
-    def doubt(self, passed: list[Record], seq: int) -> None:
-        """Mark those values that were passed over by a client which is then given the id `seq`.
+    def mark_skipped(self, skipped: list[Record], seq: int) -> None:
+        """Mark the values that a client was not sent before it is given the id `seq`.
 
-        It may be cut there, and come back with that id as its cursor. The state's value at this
+        It may be cut there, and come back with that id as its cursor. The state's value at that
         place is then one that it was never sent.
         """
-        for record in passed:
-            if record.until > seq and not record.passed:
-                record.passed = True
-                self.doubts += 1
+        for record in skipped:
+            if record.until > seq and not record.skipped:
+                record.skipped = True
+                self.skips += 1
 
-    def fold(self, records: list[Record]) -> list[Record]:
+    def conflate(self, records: list[Record]) -> list[Record]:
         """Of records in order, up to the newest of all, those that nothing has superseded."""
         visible: list[Record] = []
-        passed: list[Record] = []
+        skipped: list[Record] = []
         for record in records:
             if record.until:
-                passed.append(record)
+                skipped.append(record)
                 continue
             visible.append(record)
-            if passed:
-                self.doubt(passed, record.seq)
-                passed = []
+            if skipped:
+                self.mark_skipped(skipped, record.seq)
+                skipped = []
         return visible
 
-    def gap(
-        self, selector: Selector, cursor: int, after: str, epoch: str, told: dict[str, int]
-    ) -> Gap | None:
-        """What of the selected streams was lost after `cursor`; None where nothing was.
+    def lost(self, selector: Selector, cursor: int) -> dict[str, int]:
+        """The selected streams that lost records after a place, each with the newest place lost.
 
-        `told` holds, by topic, the losses that this client knows of; it is brought up to date.
+        A pattern stands for the topics that were evicted whole: their names are not known any more.
         """
         if cursor >= self.evicted and cursor >= self.floor:
-            return None
+            return {}
         lost: dict[str, int] = {}
         if selector.patterns:
             if cursor < self.floor:
@@ -226,11 +245,12 @@ class History:
                     lost[name] = self.floor
             elif known.kind == "stream" and known.evicted > cursor:
                 lost[name] = known.evicted
-        news = {name: seq for name, seq in lost.items() if seq > told.get(name, 0)}
-        if not news:
-            return None
-        told.update(news)
-        return Gap(after, f"{epoch}-{max(news.values()) + 1}", tuple(sorted(news)))
+        return lost
+
+    @property
+    def oldest(self) -> int:
+        """SEQ of the oldest record retained; the place after the newest where there is none."""
+        return next((record.seq for record in self._order if record.retained), self.head + 1)
 
     def scan(
         self,
@@ -238,28 +258,28 @@ class History:
         after: int,
         horizon: int,
         *,
-        fresh: int | None = None,
+        backlog: int | None = None,
         limit: int = SCAN_RECORDS,
         size: int = STEP_BYTES,
     ) -> Scanned:
-        """One step of a pass over (after, horizon]: at most `limit` records and `size` bytes.
+        """One step of a scan over (after, horizon]: at most `limit` records and `size` bytes.
 
-        With `fresh`, only what a client without a cursor starts with: each state's value, and each
-        stream's newest `fresh` records.
+        With `backlog`, only what a client without a cursor starts with: each state's value, and
+        each stream's newest `backlog` records.
         """
         records: list[Record] = []
-        passed: list[Record] = []  # passed over since the last one taken
+        skipped: list[Record] = []  # skipped since the last one taken
         starts: dict[str, int] = {}
         chosen: dict[str, bool] = {}
-        scanned = folded = 0
+        scanned = conflated = 0
         reached = after
-        source, selected = self._walk(selector, after, fresh, horizon)
+        source, selected = self._walk(selector, after, backlog, horizon)
         for record in source:
             if record.seq > horizon:
                 break
             if scanned >= SCAN_RECORDS:
-                self.doubt(passed, reached)
-                return Scanned(records, reached, folded)
+                self.mark_skipped(skipped, reached)
+                return Scanned(records, reached, conflated)
             scanned += 1
             reached = record.seq
             if not selected:
@@ -268,20 +288,20 @@ class History:
                     wanted = chosen[record.topic] = selector.matches(record.topic)
                 if not wanted:
                     continue
-            if not record.held:
+            if not record.retained:
                 continue
             if not record.visible(horizon):
-                folded += 1
-                passed.append(record)
-            elif fresh is None or self._starts(record, fresh, horizon, starts):
+                conflated += 1
+                skipped.append(record)
+            elif backlog is None or self._starts(record, backlog, horizon, starts):
                 records.append(record)
-                if passed:
-                    self.doubt(passed, record.seq)
-                    passed = []
+                if skipped:
+                    self.mark_skipped(skipped, record.seq)
+                    skipped = []
                 size -= len(record.data) + 64
                 if len(records) >= limit or size <= 0 or (record.end and selector.single):
-                    return Scanned(records, reached, folded)
-        return Scanned(records, horizon, folded)
+                    return Scanned(records, reached, conflated)
+        return Scanned(records, horizon, conflated)
 
     def search(
         self,
@@ -289,37 +309,37 @@ class History:
         after: int,
         horizon: int,
         *,
-        fresh: int | None = None,
+        backlog: int | None = None,
         limit: int = SCAN_RECORDS,
         size: int = STEP_BYTES,
     ) -> Scanned:
-        """Steps of a pass, within reason, until one finds something."""
-        folded = 0
+        """Steps of a scan, within reason, until one finds something."""
+        conflated = 0
         for _ in range(SEARCH_STEPS):
-            step = self.scan(selector, after, horizon, fresh=fresh, limit=limit, size=size)
-            folded += step.folded
+            step = self.scan(selector, after, horizon, backlog=backlog, limit=limit, size=size)
+            conflated += step.conflated
             after = step.position
             if step.records or after >= horizon:
                 break
-        return step._replace(folded=folded)
+        return step._replace(conflated=conflated)
 
     def newest(self, selector: Selector) -> list[Record]:
         """The value or the newest record of every selected topic, in the log's order."""
         values = (topic.value for topic in self._selected(selector, 0))
         return sorted((value for value in values if value is not None), key=_seq)
 
-    def _starts(self, record: Record, fresh: int, horizon: int, starts: dict[str, int]) -> bool:
+    def _starts(self, record: Record, backlog: int, horizon: int, starts: dict[str, int]) -> bool:
         """Whether a client without a cursor starts with this record."""
         if record.op != "post":
             return record.op != "delete"
         start = starts.get(record.topic)
         if start is None:
-            topic = self.topics[record.topic]  # there, because a record of it is held
-            start = starts[topic.name] = topic.since_last(fresh, horizon)
+            topic = self.topics[record.topic]  # there, because a record of it is retained
+            start = starts[topic.name] = topic.since_last(backlog, horizon)
         return record.seq > start
 
     def _walk(
-        self, selector: Selector, after: int, fresh: int | None, horizon: int
+        self, selector: Selector, after: int, backlog: int | None, horizon: int
     ) -> tuple[Iterator[Record], bool]:
         """Records after a place, in order, and whether all of them are of the selected topics.
 
@@ -327,12 +347,12 @@ class History:
         """
         if selector.single:
             topic = self.topics.get(selector.single)
-            return iter(()) if topic is None else self._of(topic, after, fresh, horizon), True
+            return iter(()) if topic is None else self._of(topic, after, backlog, horizon), True
         place = bisect_right(self._order, after, key=_seq)
         ahead = len(self._order) - place
         few = not selector.patterns or len(self.topics) * _TOPIC_COST < ahead
         if ahead > SCAN_RECORDS and few:
-            found = [self._of(t, after, fresh, horizon) for t in self._selected(selector, after)]
+            found = [self._of(t, after, backlog, horizon) for t in self._selected(selector, after)]
             return heapq.merge(*found, key=_seq), True
         return iter(self._order[place : place + SCAN_RECORDS + 1]), False
 
@@ -348,9 +368,9 @@ class History:
             if topic.newest is not None and topic.newest.seq > after and selector.matches(name)
         )
 
-    def _of(self, topic: Topic, after: int, fresh: int | None, horizon: int) -> Iterator[Record]:
+    def _of(self, topic: Topic, after: int, backlog: int | None, horizon: int) -> Iterator[Record]:
         """A topic's records after a place."""
-        if fresh is not None and topic.kind == "stream":
-            after = max(after, topic.since_last(fresh, horizon))
+        if backlog is not None and topic.kind == "stream":
+            after = max(after, topic.since_last(backlog, horizon))
         # What is past counts for a horizon of then only; there may be much of it.
         return topic.since(after) if horizon < self.head else topic.after(after)

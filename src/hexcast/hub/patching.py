@@ -1,12 +1,14 @@
 """What a change in part (PATCH) makes of a state's value. Pure.
 
-The value is kept whole: a patch is resolved the moment it is judged, in the log's order, so that
-of two concurrent ones both survive.
+The whole value is kept: a patch is applied the moment its draft is staged, in the log's order, so
+that of two concurrent ones both survive.
 """
 
 from __future__ import annotations
 
-from ..model import JSON, TEXT, Draft, Problem, Record, base_type, is_json, utf8
+from typing import Protocol
+
+from ..model import JSON, TEXT, Draft, Problem, base_type, is_json, utf8
 from ..value import (
     Json,
     LimitExceeded,
@@ -21,7 +23,7 @@ from ..value import (
     parse_json_patch,
 )
 
-__all__ = ["ACCEPT_PATCH", "JSON_PATCH", "MERGE_PATCH", "check_patch_type", "resolve"]
+__all__ = ["ACCEPT_PATCH", "JSON_PATCH", "MERGE_PATCH", "apply_change", "check_patch_type"]
 
 MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
@@ -40,11 +42,22 @@ def check_patch_type(type: str) -> str:
     return base
 
 
-def resolve(draft: Draft, value: Record | None, limits: Limits) -> Problem | None:
-    """Set `draft.data` and `draft.type` to the value that a patch or an append leads to.
+class BaseValue(Protocol):
+    """The value that a change in part applies to."""
 
-    `value` is the value now, None where there is none. Returns what is wrong instead, if
-    something is. What was asked for stays in `draft.change`, so that it can be judged again.
+    @property
+    def data(self) -> bytes: ...
+
+    @property
+    def type(self) -> str: ...
+
+
+def apply_change(
+    draft: Draft, value: BaseValue | None, limits: Limits
+) -> tuple[bytes, str] | Problem:
+    """The value that a patch or an append leads to, and its content type; or what is wrong.
+
+    `value` is the value now, None where there is none.
     """
     try:
         if draft.op == "append":
@@ -58,34 +71,30 @@ def resolve(draft: Draft, value: Record | None, limits: Limits) -> Problem | Non
         return Problem(413, str(error))
 
 
-def _append(draft: Draft, value: Record | None, limits: Limits) -> Problem | None:
+def _append(draft: Draft, value: BaseValue | None, limits: Limits) -> tuple[bytes, str] | Problem:
     if value is None:
-        typed = draft.change_type and not is_json(draft.change_type)
-        draft.type = draft.change_type if typed else TEXT
-        draft.data = append(b"", draft.change, limits)
-        return None
+        typed = draft.type and not is_json(draft.type)
+        return append(b"", draft.data, limits), draft.type if typed else TEXT
     if is_json(value.type) or utf8(value.data) is None:
-        return Problem(409, f"the value is {value.type or 'octets'}: only text can be appended to")
-    draft.type = value.type
-    draft.data = append(value.data, draft.change, limits)
-    return None
+        return Problem(409, f"the value is {value.type or 'binary'}: only text can be appended to")
+    return append(value.data, draft.data, limits), value.type
 
 
-def _patch(draft: Draft, value: Record | None, limits: Limits) -> Problem | None:
+def _patch(draft: Draft, value: BaseValue | None, limits: Limits) -> tuple[bytes, str] | Problem:
     before: Json = {}
     if value is not None:
         if not is_json(value.type):
-            return Problem(409, f"the value is {value.type or 'octets'}, not JSON")
+            return Problem(409, f"the value is {value.type or 'binary'}, not JSON")
         try:
             before = parse(value.data, limits)
         except (Malformed, LimitExceeded) as error:
             return Problem(409, f"the value cannot be patched: {error}")
-    if draft.change_type == JSON_PATCH:
-        after = apply_json_patch(before, parse_json_patch(draft.change, limits), limits)
+    if draft.type == JSON_PATCH:
+        after = apply_json_patch(before, parse_json_patch(draft.data, limits), limits)
     else:
-        after = apply_merge_patch(before, parse(draft.change, limits), limits)
+        after = apply_merge_patch(before, parse(draft.data, limits), limits)
     data = dump(after, limits)
-    draft.type = JSON if value is None else value.type
+    if value is None:
+        return data, JSON
     # A change that changes nothing leaves the bytes as they were published.
-    draft.data = value.data if value is not None and data == dump(before) else data
-    return None
+    return value.data if data == dump(before) else data, value.type

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ..model import Gap, Id, Place, Problem, Selector, parse_cursor
@@ -12,31 +13,32 @@ __all__ = ["ResumePoint", "resume_point"]
 MAX_LAST = 1_000_000
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class ResumePoint:
-    """A pass to begin with: over (cursor, horizon], the horizon being the newest place now."""
+    """The scan that a subscription begins with: over (cursor, horizon], the newest place now."""
 
     cursor: int
     horizon: int
-    fresh: int | None = None
-    """Without a cursor: how many of each stream's newest records come first (states always do)."""
+    backlog: int | None = None
+    """Without a cursor: how many of each stream's newest records come first (values always do)."""
     gap: Gap | None = None
     """What is lost at once, because nothing is known of the client's cursor."""
-    told: dict[str, int] = field(default_factory=dict)
+    reported: Mapping[str, int] = field(default_factory=dict)
+    """By topic, the losses that are no news to the client."""
     given: str = ""
     """The cursor as the client gave it, where it was an id."""
-    holds: bool = True
+    has_base: bool = True
     """Whether the client has the values of states as of its cursor: not where that is `now`."""
 
     def header(self, hub: Hub, first_seq: int, reached: int) -> str:
         """The id to name as the place where the answer begins: what follows comes after it.
 
-        `first_seq` is the SEQ of the first record that will be sent, or 0; `reached` how far the
-        log was searched for it.
+        `first_seq` is the SEQ of the first record that will be sent, or 0; `reached` the place up
+        to which the log was searched for it.
         """
         if self.given:
             return self.given
-        if self.fresh is None:
+        if self.backlog is None:
             return hub.id(self.cursor)
         return hub.id(first_seq - 1 if first_seq else reached)
 
@@ -53,30 +55,36 @@ def resume_point(
         try:
             cursor = parse_cursor(header)
         except ValueError:
-            return _unknown(hub, selector, header[:64], known_form=False)
+            return _unknown(hub, selector, header[:64], is_id=False)
     elif since:
         try:
             cursor = parse_cursor(since)
         except ValueError as error:
             raise Problem(400, f"since: {error}") from None
     else:
-        start = ResumePoint(0, head, fresh=max(0, min(last, MAX_LAST)))
-        hub.gap(selector, 0, "", start.told)  # what was lost before it came is no loss to it
-        return start
+        # What was lost before the client came is no loss to it.
+        known = _known_losses(hub, selector)
+        return ResumePoint(0, head, backlog=max(0, min(last, MAX_LAST)), reported=known)
     if cursor is Place.NOW:
-        return ResumePoint(head, head, holds=False)
+        return ResumePoint(head, head, has_base=False)
     if cursor is Place.EARLIEST:
-        start = ResumePoint(0, head)
-        hub.gap(selector, 0, "", start.told)  # who asks for what is held has lost nothing
-        return start
+        # A client that wants what is retained has lost nothing.
+        return ResumePoint(0, head, reported=_known_losses(hub, selector))
     assert isinstance(cursor, Id)
     if not hub.known(cursor):
-        return _unknown(hub, selector, str(cursor), known_form=True)
+        return _unknown(hub, selector, str(cursor), is_id=True)
     # An EventSource that began with `now` repeats it beside the cursor it has reached since.
-    return ResumePoint(cursor.seq, head, given=str(cursor), holds=not (header and since == "now"))
+    has_base = not (header and since == "now")
+    return ResumePoint(cursor.seq, head, given=str(cursor), has_base=has_base)
 
 
-def _unknown(hub: Hub, selector: Selector, after: str, *, known_form: bool) -> ResumePoint:
-    start = ResumePoint(0, hub.head, given=after if known_form else "")
-    start.gap = hub.gap_of_unknown(selector, after, start.told)
-    return start
+def _known_losses(hub: Hub, selector: Selector) -> dict[str, int]:
+    reported: dict[str, int] = {}
+    hub.gap(selector, 0, "", reported)
+    return reported
+
+
+def _unknown(hub: Hub, selector: Selector, after: str, *, is_id: bool) -> ResumePoint:
+    reported: dict[str, int] = {}
+    gap = hub.gap_of_unknown(selector, after, reported)
+    return ResumePoint(0, hub.head, gap=gap, reported=reported, given=after if is_id else "")

@@ -1,6 +1,6 @@
-"""What is held of one topic: of a state its newest value, of a stream a window of records.
+"""What is retained of one topic: of a state its newest value, of a stream a window of records.
 
-Of a state the values before are kept a while, for those who lag and for deltas.
+Of a state, earlier values are retained for a while: for clients that lag, and for deltas.
 
 There may be a million topics of one record each, so a window is made only when there is a second.
 """
@@ -23,7 +23,8 @@ _RATE_SECONDS = 10.0
 
 
 class Topic:
-    """One topic. `newest` is its newest record, which may be a delete; None where none is held."""
+    """One topic. `newest` is its newest record, which may be a delete; None where none is
+    retained."""
 
     __slots__ = ("evicted", "kind", "name", "newest", "past", "rated", "rates", "size", "window")
 
@@ -31,21 +32,21 @@ class Topic:
         self.name = name
         self.kind: Kind = kind
         self.newest: Record | None = None
-        self.window: deque[Record] | None = None  # oldest first; None while at most one is held
+        self.window: deque[Record] | None = None  # oldest first; None while there is at most one
         self.past: deque[Record] | None = None  # superseded values, oldest first, with no holes
-        self.size = 0  # payload bytes held
-        self.evicted = 0  # SEQ of the newest record that was let go to make room, or for its age
+        self.size = 0  # payload bytes retained
+        self.evicted = 0  # SEQ of the newest record evicted to make room, or for its age
         self.rates = 0.0
         self.rated = 0
 
     @property
     def value(self) -> Record | None:
-        """The newest record, unless the topic was deleted or holds nothing."""
+        """The newest record, unless the topic was deleted or has no records."""
         newest = self.newest
         return None if newest is None or newest.op == "delete" else newest
 
     def add(self, record: Record) -> None:
-        """Hold one more record of a stream, or a delete."""
+        """Retain one more record of a stream, or a delete."""
         if self.newest is not None:
             if self.window is None:
                 self.window = deque((self.newest,))
@@ -54,7 +55,7 @@ class Topic:
         self.size += len(record.data)
 
     def replace(self, record: Record) -> None:
-        """Hold `record` and nothing else."""
+        """Retain `record` and nothing else."""
         self.newest = record
         self.window = None
         self.size = len(record.data)
@@ -66,8 +67,8 @@ class Topic:
                 self.past = deque()
             self.past.append(self.newest)
 
-    def forget(self, record: Record) -> None:
-        """Keep `record`, the oldest of the past, no longer; void where it is gone already."""
+    def release(self, record: Record) -> None:
+        """Release `record`, the oldest of the past; void where it is not there any more."""
         if self.past and self.past[0] is record:
             self.past.popleft()
             if not self.past:
@@ -86,7 +87,7 @@ class Topic:
         return None if newest.op == "delete" else newest
 
     def evict(self) -> Record | None:
-        """Let go of the oldest record held, and return it; None where there is none."""
+        """Remove the oldest record and return it; None where there is none."""
         if self.window is None:
             oldest, self.newest = self.newest, None
         else:
@@ -105,7 +106,7 @@ class Topic:
         return 0 if self.newest is None else 1
 
     def after(self, seq: int) -> Iterator[Record]:
-        """The records held whose SEQ is above `seq`, oldest first."""
+        """The retained records whose SEQ is above `seq`, oldest first."""
         if self.window is None:
             if self.newest is not None and self.newest.seq > seq:
                 yield self.newest
@@ -118,20 +119,21 @@ class Topic:
             yield from islice(self.past, bisect_right(self.past, seq, key=_seq), None)
         yield from self.after(seq)
 
-    def lately(self, count: int) -> list[Record]:
-        """The newest records that are held, the newest first, with values that are past."""
-        held = self.window or ((self.newest,) if self.newest is not None else ())
-        return list(islice(chain(reversed(held), reversed(self.past or ())), count))
+    def recent(self, count: int) -> list[Record]:
+        """Up to `count` newest records, the newest first, past values included."""
+        retained = self.window or ((self.newest,) if self.newest is not None else ())
+        return list(islice(chain(reversed(retained), reversed(self.past or ())), count))
 
     def find(self, seq: int) -> Record | None:
-        """The record with this SEQ, if it is held, or a value of a state that is not long past."""
+        """The record with this SEQ, if it is retained, or a value of a state that is not long
+        past."""
         found = next(self.since(seq - 1), None)
         return found if found is not None and found.seq == seq else None
 
     def since_last(self, count: int, horizon: int) -> int:
         """The SEQ after which a stream's newest `count` records up to `horizon` begin.
 
-        A delete ends the count: what was before it is gone.
+        A delete ends the count: what was before it is deleted.
         """
         seq, left = horizon, count
         for record in reversed(self.window or ((self.newest,) if self.newest else ())):
@@ -144,13 +146,13 @@ class Topic:
 
     def count(self, time: int) -> None:
         """Count one record at `time` (milliseconds) towards the rate."""
-        gone = (time - self.rated) / 1000
-        self.rates = (self.rates * math.exp(-gone / _RATE_SECONDS) if gone > 0 else self.rates) + (
-            1 / _RATE_SECONDS
-        )
+        elapsed = (time - self.rated) / 1000
+        self.rates = (
+            self.rates * math.exp(-elapsed / _RATE_SECONDS) if elapsed > 0 else self.rates
+        ) + (1 / _RATE_SECONDS)
         self.rated = time
 
     def rate(self, time: int) -> float:
         """Records a second, over about the last ten seconds before `time` (milliseconds)."""
-        gone = max(0, time - self.rated) / 1000
-        return self.rates * math.exp(-gone / _RATE_SECONDS)
+        elapsed = max(0, time - self.rated) / 1000
+        return self.rates * math.exp(-elapsed / _RATE_SECONDS)

@@ -185,8 +185,8 @@ class Lab:
         return {
             **run.settings(),
             "prefix": f"lab/{run.name}",
-            "epoch": self._context.hub.log.epoch,
-            "promise": self._context.hub.log.promise,
+            "epoch": self._context.hub.epoch,
+            "promise": self._context.hub.durability,
             "restarts": self.restart is not None,
             "push": push.way if push is not None else "",
             "send_us": round(cost.send * 1e6, 1),

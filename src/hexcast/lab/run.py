@@ -231,8 +231,8 @@ class Run:
         )
 
     def _is_unwatched(self) -> bool:
-        topic = self.hub.topics.get(f"lab/{self.name}/clock")
-        id = topic.value.id if topic is not None and topic.value is not None else ""
+        value = self.hub.value(f"lab/{self.name}/clock")
+        id = "" if value is None else value.id
         if id != self._clock_id:
             self._clock_id, self.watched = id, self._clock()
         return self._clock() - self.watched > WATCHED_SECONDS
@@ -245,8 +245,8 @@ class Run:
         self._tell()  # what has happened since it last told
         names = ("value", "page", "records", "figures", "clock")
         drafts = [self._draft(name, "delete", b"", "") for name in names]
-        held = [d for d in drafts if d.topic in self.hub.topics]
-        self.hub.publish(held, _ignore)
+        known = [draft for draft in drafts if self.hub.value(draft.topic) is not None]
+        self.hub.publish(known, _ignore)
 
 
 def _heal(client: Client) -> None:

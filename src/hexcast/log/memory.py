@@ -1,14 +1,15 @@
-"""The log in this process's memory: as fast as can be, and gone with the process.
+"""The log in this process's memory: fast, and lost with the process.
 
-It keeps nothing itself: what can be replayed is what the fold holds. So each start is a new epoch.
+It keeps no entries itself: what can be replayed is what the fold retains. Each start is a new
+epoch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ..model import Draft, Record
-from .base import Fold, Outcome, Promise
+from ..model import Draft
+from .base import Done, Durability, Fold, Outcome, Staged
 
 __all__ = ["MemoryLog"]
 
@@ -16,34 +17,38 @@ __all__ = ["MemoryLog"]
 class MemoryLog:
     """A log of one process. `now` gives the time in milliseconds since 1970 UTC."""
 
-    promise: Promise = "nothing"
+    durability: Durability = "nothing"
 
     def __init__(self, epoch: str, now: Callable[[], int]) -> None:
-        self.epoch = epoch
         self.newest = 0
+        self._epoch = epoch
         self._now = now
         self._fold: Fold | None = None
 
-    def open(self, fold: Fold) -> None:
+    async def start(self, fold: Fold) -> None:
+        fold.begin_epoch(self._epoch, self.newest)
         self._fold = fold
 
-    def append(self, drafts: Sequence[Draft], done: Callable[[list[Outcome]], None]) -> None:
+    def append(self, drafts: Sequence[Draft], done: Done) -> None:
+        """Each draft is applied before the next is staged, so that nothing stays staged."""
         fold = self._fold
         if fold is None:
-            raise RuntimeError("the log is not open")
-        judge, apply, epoch, now = fold.judge, fold.apply, self.epoch, self._now()
+            raise RuntimeError("the log is not started")
+        stage, apply, epoch, now = fold.stage, fold.apply, self._epoch, self._now()
         outcomes: list[Outcome] = []
         for draft in drafts:
-            outcome = judge(draft)
-            if outcome is None:
+            staged = stage(draft)
+            if isinstance(staged, Staged):
                 self.newest += 1
-                record = Record(
-                    epoch, self.newest, draft.topic, draft.op, draft.event, draft.type,
-                    draft.data, now, draft.end,
-                )  # fmt: skip
-                outcome = apply(record, draft)
-            outcomes.append(outcome)
+                outcomes.append(apply(staged.entry(epoch, self.newest, now), staged))
+            else:
+                if staged is None:
+                    raise RuntimeError("a draft cannot wait: nothing is staged")
+                outcomes.append(staged)
         done(outcomes)
 
-    def close(self) -> None:
+    def trim(self, floor: int) -> None:
+        """Nothing is kept here that could be deleted."""
+
+    async def close(self) -> None:
         self._fold = None

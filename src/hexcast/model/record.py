@@ -7,9 +7,10 @@ to here", or one of the words `earliest` and `now`.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum
 from typing import Literal, NamedTuple
+
+import msgspec
 
 __all__ = ["Cursor", "Draft", "Gap", "Id", "Kind", "Op", "Place", "Published", "Record"]
 
@@ -57,8 +58,7 @@ def parse_cursor(text: str) -> Cursor:
     return Id.parse(text)
 
 
-@dataclass(slots=True, eq=False)
-class Record:
+class Record(msgspec.Struct, eq=False, gc=False):
     """One accepted change. Every member is fixed but the last three, the hub's own marks."""
 
     epoch: str
@@ -77,42 +77,39 @@ class Record:
     """Whether it is the topic's last for now."""
     until: int = 0
     """SEQ of the record that superseded this one; 0 while nothing has."""
-    held: bool = True
+    retained: bool = True
     """Whether it can still be replayed."""
-    passed: bool = False
-    """Whether some client may have been passed over it and yet hold an id beyond it."""
+    skipped: bool = False
+    """Whether a client may have been given a later id without having been sent this value."""
 
     @property
     def id(self) -> str:
         return f"{self.epoch}-{self.seq}"
 
     def visible(self, horizon: int) -> bool:
-        """Whether a pass up to `horizon` has this record: nothing up to there supersedes it."""
+        """Whether a scan up to `horizon` has this record: nothing up to there supersedes it."""
         return not self.until or self.until > horizon
 
 
-@dataclass(slots=True, eq=False)
-class Draft:
-    """A change that a publisher asks for, not yet judged."""
+class Draft(msgspec.Struct, frozen=True, eq=False, gc=False):
+    """A change that a publisher wants, not yet judged."""
 
     topic: str
     op: Op
     data: bytes = b""
+    """The payload; of a `patch` the patch, of an `append` the text to add."""
     type: str = ""
+    """Content type of `data`; of a `patch` the kind of patch; empty where it is not known."""
     event: str = ""
     end: bool = False
     key: str = ""
     """Idempotency key, or empty."""
     publisher: str = ""
-    """Who asks: idempotency keys of one do not meet another's."""
+    """The subject that publishes: idempotency keys of one do not meet another's."""
     if_match: tuple[str, ...] = ()
     """Ids of which one must be the topic's newest; `*` stands for any."""
     if_none: tuple[str, ...] = ()
     """Whether the topic must not exist (`If-None-Match: *`)."""
-    change: bytes = b""
-    """Of a patch or an append what was asked for; `data` is then the value that it leads to."""
-    change_type: str = ""
-    """Content type of `change`."""
 
 
 class Published(NamedTuple):
@@ -127,8 +124,10 @@ class Published(NamedTuple):
 
 
 class Gap(NamedTuple):
-    """Records of `topics` after the cursor `after`, before the id `before`, are not held now."""
+    """Records of `topics` after the cursor `after`, before the id `before`, are not retained."""
 
     after: str
     before: str
     topics: tuple[str, ...]
+    reset: bool = False
+    """Whether `after` is of an unknown epoch: every value that the client has is void."""

@@ -56,24 +56,27 @@ def check_key(key: str) -> str:
 
 def draft_of_request(request: Request, topic: str, body: bytes) -> Draft:
     """The change that a request asks for. Raises Problem where it cannot be meant."""
-    draft = Draft(
+    op, type = OPS[request.method], request.header("content-type")
+    try:
+        if op == "patch":
+            op, type = _read_change(request.first("op"), type)
+        elif op == "delete":
+            body, type = b"", ""
+        else:
+            type = settle_type(type, body)
+    except ValueError as error:
+        raise Problem(400, str(error)) from None
+    return Draft(
         topic=publishable(topic),
-        op=OPS[request.method],
+        op=op,
+        data=body,
+        type=type,
         event=check_event(request.first("event"), given="event" in request.query),
         end=request.flag("end"),
         key=check_key(request.header("idempotency-key")),
         if_match=_expected(request, "if-match"),
         if_none=_expected(request, "if-none-match"),
     )
-    type = request.header("content-type")
-    try:
-        if draft.op == "patch":
-            _read_change(draft, request.first("op"), type, body)
-        elif draft.op != "delete":
-            draft.data, draft.type = body, settle_type(type, body)
-    except ValueError as error:
-        raise Problem(400, str(error)) from None
-    return draft
 
 
 def _expected(request: Request, name: str) -> tuple[str, ...]:
@@ -90,16 +93,16 @@ def _expected(request: Request, name: str) -> tuple[str, ...]:
     return tags
 
 
-def _read_change(draft: Draft, op: str, type: str, body: bytes) -> None:
-    """Note what a PATCH asks for. Raises Problem, or ValueError where its type is malformed."""
-    draft.change = body
+def _read_change(op: str, type: str) -> tuple[Op, str]:
+    """The kind of change that a PATCH is, and the type of its body.
+
+    Raises Problem, or ValueError where the type is malformed.
+    """
     if op == "append":
-        draft.op = "append"
-        draft.change_type = check_type(type) if type and base_type(type) not in FORMS else ""
-    elif op in ("", "patch"):
-        draft.change_type = check_patch_type(type)
-    else:
-        raise Problem(400, "the op of a PATCH is patch or append")
+        return "append", check_type(type) if type and base_type(type) not in FORMS else ""
+    if op in ("", "patch"):
+        return "patch", check_patch_type(type)
+    raise Problem(400, "the op of a PATCH is patch or append")
 
 
 def publish(hub: Hub, topic: str, exchange: Exchange, body: bytes) -> None:
@@ -169,13 +172,11 @@ def _change_of_line(line: Line, topic: str, event: str, key: str) -> Draft:
         if not raw:
             raise Problem(400, "data is missing")
         type = check_patch_type(type or MERGE_PATCH)
-        return Draft(
-            topic, "patch", event=event, end=line.end, key=key, change=raw, change_type=type
-        )
+        return Draft(topic, "patch", raw, type, event, line.end, key)
     if raw[:1] != b'"':
         raise Problem(400, "the data of an append is a string")
     text, type = _payload(raw, type)
-    return Draft(topic, "append", event=event, end=line.end, key=key, change=text, change_type=type)
+    return Draft(topic, "append", text, type, event, line.end, key)
 
 
 def _payload(raw: bytes, type: str) -> tuple[bytes, str]:

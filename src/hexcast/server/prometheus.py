@@ -37,10 +37,10 @@ class MetricsPage(Collector):
         yield info
         yield from self._by_way()
         yield CounterMetricFamily("hexcast_records", "Records applied", hub.records)
-        holding = sum(topic.value is not None for topic in hub.topics.values())
-        yield GaugeMetricFamily("hexcast_topics", "Topics that hold something", holding)
+        yield GaugeMetricFamily("hexcast_topics", "Topics that have a value",
+                                sum(1 for _ in hub.live()))  # fmt: skip
         yield GaugeMetricFamily("hexcast_held_bytes", "Bytes that can be replayed",
-                                hub.history.total)  # fmt: skip
+                                hub.retained_bytes)  # fmt: skip
         yield GaugeMetricFamily("hexcast_head", "SEQ of the newest record applied", hub.head)
         yield GaugeMetricFamily("hexcast_feeds", "Distinct selectors and wire forms",
                                 len(feeds.all()))  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -198,16 +199,17 @@ class App:
         )
 
     def _live(self) -> list[Live]:
-        """The topics that hold something."""
-        hub, feeds = self._context.hub, self._context.feeds
-        now = hub.now()
-        live: list[Live] = []
-        for name, topic in hub.topics.items():
-            if topic.value is not None:
-                rate, clients = topic.rate(now), feeds.interested(name)
-                live.append(Live(name, topic.kind, topic.value.id, rate, clients))
-                if len(live) >= _MAX_LISTED:
-                    break
+        """The topics that have a value."""
+        live = [
+            Live(
+                topic.name,
+                topic.kind,
+                topic.id,
+                topic.rate,
+                self._context.feeds.interested(topic.name),
+            )
+            for topic in islice(self._context.hub.live(), _MAX_LISTED)
+        ]
         return sorted(live, key=lambda topic: topic.name)
 
     # Beside the topics
@@ -268,10 +270,10 @@ class App:
         )
 
     def _healthz(self, request: Request) -> Response:
-        log = self._context.hub.log
+        hub = self._context.hub
         return self._json(
-            {"status": "ok", "version": __version__, "epoch": log.epoch,
-             "acknowledged_survives": log.promise}
+            {"status": "ok", "version": __version__, "epoch": hub.epoch,
+             "acknowledged_survives": hub.durability}
         )  # fmt: skip
 
     def _readyz(self, request: Request) -> Response:

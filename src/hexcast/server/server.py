@@ -20,7 +20,7 @@ from ..feed import Feeds
 from ..http import Opening, Service, Tls, TlsTransport, dev_certificate
 from ..hub import History, Hub
 from ..lab import Address, Lab
-from ..log import Log, MemoryLog
+from ..log import open_log
 from ..model import Counters
 from ..settings import Settings
 from ..value import Limits
@@ -57,8 +57,6 @@ class Server:
 
     def __init__(self, settings: Settings) -> None:
         """Raises ValueError where the settings are refused."""
-        if settings.log != "memory":
-            raise ValueError(f"there is no log {settings.log!r}: only memory")
         if not is_loopback(settings.host) and not settings.open:
             raise ValueError(
                 f"{settings.host} can be reached by others and there are no keys: "
@@ -67,13 +65,13 @@ class Server:
         self.settings = settings
         self.port = settings.port
         loop = asyncio.get_running_loop()
-        log: Log = MemoryLog(new_epoch(), milliseconds)
+        log = open_log(settings.log, new_epoch(), milliseconds)
         history = History(
             settings.hold_records, settings.hold_bytes, settings.hold_seconds, settings.hold_total
         )
         counters = Counters()
         limits = Limits(bytes=settings.body_limit)
-        self.hub = Hub(log, history, milliseconds, limits)
+        self.hub = Hub(log, history, milliseconds, loop.time, limits)
         self.feeds = Feeds(self.hub, counters, loop.call_soon, loop.time, loop.call_later)
         self.context = Context(self.hub, self.feeds, counters, settings)
         access = Access(
@@ -103,12 +101,13 @@ class Server:
         return f"{scheme}://{name}:{self.port}{self.settings.base_path}"
 
     @property
-    def promise(self) -> str:
+    def durability(self) -> str:
         """What an acknowledged record survives."""
-        return self.hub.log.promise
+        return self.hub.durability
 
     async def start(self) -> None:
-        """Listen. Raises OSError where the address cannot be bound."""
+        """Read the log, then listen. Raises OSError where either cannot be."""
+        await self.hub.start()
         for listener in await _listen(self.settings.host, self.settings.port):
             self.port = listener.getsockname()[1]
             self._listeners.append(
@@ -154,7 +153,7 @@ class Server:
             await asyncio.wait_for(empty.wait(), DRAIN_MARGIN / 2)
         if self._timer is not None:
             self._timer.cancel()
-        self.hub.log.close()
+        await self.hub.close()
 
 
 def _site(context: Context) -> Site | None:

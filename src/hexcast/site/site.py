@@ -210,10 +210,9 @@ class Site:
         hub = self._context.hub
         cursor = hub.id(hub.head)
         values: dict[str, Value] = {}
-        digest = hashlib.blake2b(f"{file.tag} {hub.log.epoch}".encode(), digest_size=12)
+        digest = hashlib.blake2b(f"{file.tag} {hub.epoch}".encode(), digest_size=12)
         for name in template.topics:
-            topic = hub.topics.get(name)
-            record = None if topic is None else topic.value
+            record = hub.value(name)
             if record is not None:
                 values[name] = Value(record, hub.limits)
             digest.update(b" " + (record.id if record is not None else "-").encode())

@@ -59,10 +59,9 @@ def change_json(change: Change) -> bytes:
 
 
 def gap_json(gap: Gap) -> bytes:
-    """A gap as the object of its three members."""
-    return msgspec.json.encode(
-        {"after": gap.after, "before": gap.before, "topics": list(gap.topics)}
-    )
+    """A gap as an object; `reset` is a member only where it is true."""
+    members = {"after": gap.after, "before": gap.before, "topics": list(gap.topics)}
+    return msgspec.json.encode({**members, "reset": True} if gap.reset else members)
 
 
 def batch_json(

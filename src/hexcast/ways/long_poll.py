@@ -44,12 +44,12 @@ class LongPoll:
         if (
             feed is not None
             and feed.waiting  # so that it is still fed
-            and self._quiet_at == context.hub.history.head
+            and self._quiet_at == context.hub.head
             and not context.draining
         ):
             self._hold(feed, exchange)  # nothing has happened since
             return
-        if self._told is not None and self._told[0] == context.hub.history.head:
+        if self._told is not None and self._told[0] == context.hub.head:
             _, answer, records = self._told
             context.tell("long-poll", exchange, answer, records)
             return
@@ -61,7 +61,7 @@ class LongPoll:
         if feed.pending:
             # Published in this very moment: known here, not yet told to those who wait.
             context.feeds.flush()
-        self._quiet_at = context.hub.history.head
+        self._quiet_at = context.hub.head
         self._hold(feed, exchange)
 
     def _answer_or_feed(self, exchange: Exchange, at_once: bool) -> Feed | None:
@@ -99,13 +99,13 @@ class LongPoll:
         if at_once or batch.tells:
             answer = batch_response(context, query, batch)
             if not query.rate:
-                self._told = context.hub.history.head, answer, len(batch.records)
+                self._told = context.hub.head, answer, len(batch.records)
                 context.feeds.schedule(self._forget)
             context.tell("long-poll", exchange, answer, len(batch.records))
             return None
         if feed is None:
             feed = context.feeds.feed(query.selector, encoder, query.options(batch.start))
-            if not batch.start.holds:
+            if not batch.start.has_base:
                 feed.floor = max(feed.floor, batch.start.cursor)
         return feed
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 from urllib.parse import quote as percent
 
@@ -66,8 +67,7 @@ def poll(context: Context, query: ReceiveQuery, exchange: Exchange) -> None:
 
 def newest(context: Context, query: ReceiveQuery) -> Record | None:
     """The newest record of the one topic asked for."""
-    topic = context.hub.topics.get(query.selector.single)
-    return None if topic is None else topic.value
+    return context.hub.value(query.selector.single)
 
 
 def value_responses(
@@ -182,26 +182,26 @@ def gather(context: Context, query: ReceiveQuery, horizon: int = MAX_SEQ) -> Bat
     start = resume_point(
         hub, query.selector, header=query.header, since=query.since, last=max(1, query.last)
     )
-    if start.fresh is None:
-        start.horizon = max(start.cursor, min(start.horizon, horizon))
+    if start.backlog is None:
+        start = replace(start, horizon=max(start.cursor, min(start.horizon, horizon)))
     gap = start.gap
-    if gap is None and start.fresh is None:
-        gap = hub.gap(query.selector, start.cursor, hub.id(start.cursor), start.told)
-    scanned = hub.history.search(
-        query.selector, start.cursor, start.horizon, fresh=start.fresh, limit=query.limit,
+    if gap is None and start.backlog is None:
+        gap = hub.gap(query.selector, start.cursor, hub.id(start.cursor), dict(start.reported))
+    scanned = hub.search(
+        query.selector, start.cursor, start.horizon, backlog=start.backlog, limit=query.limit,
         size=BATCH_BYTES,
     )  # fmt: skip
     records, position = scanned.records, scanned.position
     if position < start.horizon:
         # Stopped at a limit: whether anything is left decides what the client is told.
-        rest = hub.history.scan(query.selector, position, start.horizon, fresh=start.fresh, limit=1)
+        rest = hub.scan(query.selector, position, start.horizon, backlog=start.backlog, limit=1)
         if not rest.records:
             position = rest.position
     end = ended(context, query.selector.single, position)
     meter = context.counters.ways[query.way]
-    meter.folds += scanned.folded
+    meter.folds += scanned.conflated
     meter.gaps += gap is not None
-    changes = {} if start.fresh is not None else _changes(context, query, start, records)
+    changes = {} if start.backlog is not None else _changes(context, query, start, records)
     return Batch(start, records, position, gap, end, changes)
 
 
@@ -209,7 +209,7 @@ def _changes(
     context: Context, query: ReceiveQuery, start: ResumePoint, records: list[Record]
 ) -> dict[Record, Change]:
     """What has changed since the client's cursor, for those records that can be told so."""
-    if not query.delta or not start.holds:
+    if not query.delta or not start.has_base:
         return {}
     find, origin = context.feeds.change, start.cursor
     found = ((r, find(r, origin, careful=True)) for r in records)
@@ -245,9 +245,7 @@ def batch_answer(query: ReceiveQuery, cursor: str, body: bytes) -> Response:
 
 def ended(context: Context, single: str, position: int) -> bool:
     """Whether a client at a place has had the last, for now, of the one topic it asked for."""
-    topic = context.hub.topics.get(single)
-    last = None if topic is None else topic.newest
-    return last is not None and last.end and position >= last.seq
+    return context.hub.ended(single, position)
 
 
 def has_ended(context: Context, query: ReceiveQuery, start: ResumePoint) -> bool:

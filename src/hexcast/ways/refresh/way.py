@@ -49,10 +49,9 @@ def refresh(context: Context, query: ReceiveQuery, exchange: Exchange) -> None:
         # Who has a page with a tag has its script too.
         value = records[0] if query.one and records else None
         send_ahead(exchange, base, value)
-    topic = hub.topics.get(query.selector.single)
     shown = Shown(
         hub.id(hub.head), live, query.every, exchange.request.origin, base,
-        len(newest) - len(records), [] if topic is None else topic.lately(HISTORY),
+        len(newest) - len(records), hub.recent(query.selector.single, HISTORY),
     )  # fmt: skip
     page = topic_page(query.selector.text, records, shown)
     version = (query.selector.text, tag, *shown[:-1])
@@ -72,9 +71,8 @@ def refresh(context: Context, query: ReceiveQuery, exchange: Exchange) -> None:
 def _newest(context: Context, query: ReceiveQuery) -> list[Record]:
     """Each selected topic's newest record."""
     if not query.one:
-        return context.hub.history.newest(query.selector)
-    topic = context.hub.topics.get(query.selector.single)
-    value = None if topic is None else topic.value
+        return context.hub.newest(query.selector)
+    value = context.hub.value(query.selector.single)
     return [] if value is None else [value]
 
 

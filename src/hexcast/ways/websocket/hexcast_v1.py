@@ -14,7 +14,7 @@ import msgspec
 
 from ...feed import DeliveryOptions, StreamEncoder, Subscriber
 from ...http import frames
-from ...hub import ResumePoint, Topic, resume_point
+from ...hub import Hub, ResumePoint, resume_point
 from ...log import Outcome
 from ...model import Problem, Record, Selector, matches
 from ...publish import Line, draft_of_line
@@ -61,11 +61,12 @@ class _Given(NamedTuple):
     last: int
     horizon: int
 
-    def begins(self, topic: Topic) -> int:
+    def begins(self, hub: Hub, topic: str) -> int:
         """The place after which all records of a topic were given."""
-        if topic.kind == "state":
-            return 0
-        return topic.since_last(self.last, self.horizon) if self.last else self.after
+        start = hub.stream_start(topic, self.last, self.horizon)
+        if start is None:
+            return 0  # a state
+        return start if self.last else self.after
 
 
 class _Union(NamedTuple):
@@ -120,7 +121,7 @@ class Conversation:
         )
         # How it is served: for each subscription whether by deltas, at what rate at most, and the
         # place of which its values are not held, where it began with `now`.
-        asked = _Asked(query.delta, query.rate, 0 if start.holds else start.cursor)
+        asked = _Asked(query.delta, query.rate, 0 if start.has_base else start.cursor)
         self._asked = dict.fromkeys(query.selector.text, asked) if any(asked) else {}
         self._todo: deque[bytes] | None = None  # said while a replay goes on
         self._union: _Union | None = None  # what follows a replay
@@ -195,13 +196,13 @@ class Conversation:
         for name in added.text:
             self._starts[name] = (*self._starts.get(name, ())[1 - MAX_GIVEN :], _given(start))
         rate = min(max(said.rate, MIN_RATE), MAX_RATE) if said.rate > 0 else 0.0
-        asked = _Asked(bool(said.delta), rate, 0 if start.holds else start.cursor)
+        asked = _Asked(bool(said.delta), rate, 0 if start.has_base else start.cursor)
         for name in added.text:
             self._asked.pop(name, None)
             if any(asked):
                 self._asked[name] = asked
         options = DeliveryOptions(
-            added if said.delta else None, strangers=bool(said.delta) and not start.holds
+            added if said.delta else None, strangers=bool(said.delta) and not start.has_base
         )
         feed = context.feeds.feed(added, self._encoder, options)
         replay = Subscriber(feed, session, start, replay=True)
@@ -218,13 +219,12 @@ class Conversation:
 
     def _had(self, had: dict[str, tuple[_Given, ...]]) -> Callable[[Record], bool]:
         """What tells whether a record comes, or has come, by an earlier subscription."""
-        topics = self._context.hub.topics
+        hub = self._context.hub
         begins: dict[str, int] = {}
 
         def resume_point(name: str) -> int:
-            topic = topics[name]  # there, because a record of it is held
             found = (g for pattern in had if matches(pattern, name) for g in had[pattern])
-            return min((given.begins(topic) for given in found), default=MAX_SEQ)
+            return min((given.begins(hub, name) for given in found), default=MAX_SEQ)
 
         def has(record: Record) -> bool:
             name = record.topic
@@ -348,6 +348,6 @@ class Conversation:
 
 
 def _given(start: ResumePoint) -> _Given:
-    if start.fresh is None:
+    if start.backlog is None:
         return _Given(start.cursor, 0, 0)
-    return _Given(start.horizon, start.fresh, start.horizon)
+    return _Given(start.horizon, start.backlog, start.horizon)
