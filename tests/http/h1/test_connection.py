@@ -291,7 +291,7 @@ def test_a_connection_that_comes_while_the_server_drains(world: World) -> None:
 def test_a_fault_of_ours_is_this_clients_answer_only(
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def broken(draft: object) -> None:
+    def broken(draft: object, before: object) -> None:
         raise ZeroDivisionError
 
     monkeypatch.setattr(world.hub, "_judge", broken)
