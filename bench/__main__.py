@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench.build import BENCH, BIN, BuildError, build
+from bench.build import BENCH, BuildError, build
 from bench.fanout import fan_out, own_selectors, sse, websocket
 from bench.figures import FULL, QUICK, Row
 from bench.processes import BenchError
@@ -66,11 +66,6 @@ def options() -> argparse.Namespace:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     parser.add_argument("--write", action="store_true", help="write the table to RESULTS.md")
     parser.add_argument(
-        "--profile",
-        action="store_true",
-        help="sample the server and leave flame graphs in bin/; the figures are then not good",
-    )
-    parser.add_argument(
         "--no-pin", action="store_true", help="do not keep sender and clients on different cores"
     )
     parser.add_argument(
@@ -90,7 +85,6 @@ def main() -> int:
         amounts,
         choose_cores(not chosen.no_pin),
         chosen.server,
-        BIN if chosen.profile else None,
     )
     rows: list[Row] = []
     failed: list[str] = []

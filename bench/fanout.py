@@ -123,7 +123,7 @@ def fan_out(
     """Measure one audience of one size; with `memory` also what an idle subscriber takes."""
     name = f"{audience.name}-{subscribers}"
     rows: list[Row] = []
-    with setup.server(name) as server, SendLoop(subscribers, setup.cores) as loop:
+    with setup.server() as server, SendLoop(subscribers, setup.cores) as loop:
         overhead = wire_overhead(setup, server.port, audience)
         size = max(SMALLEST_RECORD, WIRE_SIZE - overhead)
         idle = wait_settled(server.pid)

@@ -151,15 +151,13 @@ class Server:
         self,
         command: str | None,
         cores: Cores,
-        cpu_profile: Path | None = None,
         options: Sequence[str] = (),
     ) -> None:
         self.port = free_port()
-        self._profiled = cpu_profile is not None
         # Closed in __exit__: it lives as long as the server.
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
         self._process = subprocess.Popen(
-            _server_command(command, self.port, cpu_profile, options),
+            _server_command(command, self.port, options),
             stdin=subprocess.DEVNULL,
             stdout=self._errors,
             stderr=self._errors,
@@ -180,17 +178,11 @@ class Server:
     def cpu_of(self, work: Callable[[], object]) -> int:
         """CPU in ns that it spends until this work is done and it has nothing in hand any more."""
         wait_quiet(self.pid)
-        self._toggle_sampling()
         before = cpu_ns(self.pid)
         work()
         wait_quiet(self.pid)
         used = cpu_ns(self.pid) - before
-        self._toggle_sampling()
         return used
-
-    def _toggle_sampling(self) -> None:
-        if self._profiled:
-            self._process.send_signal(signal.SIGUSR2)
 
     def errors(self) -> str:
         """The end of what it wrote to its standard error."""
@@ -231,15 +223,10 @@ class Server:
                 error.add_note(f"the server said:\n{said}")
 
 
-def _server_command(
-    command: str | None, port: int, cpu_profile: Path | None, options: Sequence[str]
-) -> list[str]:
+def _server_command(command: str | None, port: int, options: Sequence[str]) -> list[str]:
     if command is not None:
         return [*shlex.split(command.format(port=port)), *options]
     program = shutil.which("hexcast", path=str(Path(sys.executable).parent))
     if program is None:
         raise BenchError("hexcast is not installed in this environment")
-    arguments = [program, "serve", "--port", str(port), *options]
-    if cpu_profile is None:
-        return arguments
-    return [sys.executable, "-m", "bench.sampled", str(cpu_profile), *arguments]
+    return [program, "serve", "--port", str(port), *options]

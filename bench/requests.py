@@ -25,7 +25,7 @@ def burst(setup: Setup, audience: Audience) -> list[Row]:
     name = f"burst-{audience.name}"
     by_cpu: list[float] = []
     by_wall: list[float] = []
-    with setup.server(name) as server:
+    with setup.server() as server:
         size = max(SMALLEST_RECORD, WIRE_SIZE - wire_overhead(setup, server.port, audience))
         head = audience.head(server.port)
         with (
@@ -70,7 +70,7 @@ def poll(setup: Setup) -> list[Row]:
     """A state that has not moved, asked for again and again with its ETag."""
     count = setup.amounts.polls
     figures: list[float] = []
-    with setup.server("poll") as server, Publisher(server.port) as publisher:
+    with setup.server() as server, Publisher(server.port) as publisher:
         tag = publisher.put("bench/state", record(0, WIRE_SIZE))
         head = (
             f"GET /topics/bench/state HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n"
@@ -115,7 +115,7 @@ def _long_poll(setup: Setup, name: str, client_field: str, who: str) -> list[Row
     clients_count, cycles = setup.amounts.small, setup.amounts.cycles
     figures: list[float] = []
     done = 1
-    with setup.server(name) as server, Publisher(server.port) as publisher:
+    with setup.server() as server, Publisher(server.port) as publisher:
         publisher.publish("bench/cycle", record(0, WIRE_SIZE))
         head = (
             "GET /topics/bench/cycle?since={cursor}&wait=90 HTTP/1.1\r\n"
@@ -156,7 +156,7 @@ def _batch(setup: Setup, name: str, query: str) -> list[Row]:
     count, topic = setup.amounts.batch, "bench/batch"
     by_cpu: list[float] = []
     by_wall: list[float] = []
-    with setup.server(f"batch-{name}") as server, Publisher(server.port) as publisher:
+    with setup.server() as server, Publisher(server.port) as publisher:
         before = _sequence(publisher.publish(topic, b"before"))
         for n in range(setup.amounts.rounds):
             payloads = [record(m, WIRE_SIZE) for m in range(n * count, (n + 1) * count)]
@@ -214,7 +214,7 @@ def publish(setup: Setup) -> list[Row]:
     amounts = setup.amounts
     count, pace = amounts.publishes, amounts.deliveries_per_second / amounts.small
     few = max(5, count // 40)
-    with setup.server("publish") as server, Publisher(server.port) as publisher:
+    with setup.server() as server, Publisher(server.port) as publisher:
         for _ in range(amounts.rounds):
             used = server.cpu_of(lambda: publisher.paced("bench/one", 0, few, pace, WIRE_SIZE))
             paced.append(used / few / 1e3)

@@ -44,14 +44,14 @@ class TlsSink(Sink):
 
 
 @contextmanager
-def secure_server(setup: Setup, name: str) -> Iterator[Server]:
+def secure_server(setup: Setup) -> Iterator[Server]:
     """A server with a certificate of its own."""
     with tempfile.TemporaryDirectory() as folder:
         files = Path(folder, "cert.pem"), Path(folder, "key.pem")
         for path, data in zip(files, make(["localhost"], datetime.now(UTC)), strict=True):
             path.write_bytes(data)
         cert, key = map(str, files)
-        with setup.server(name, "--tls-cert", cert, "--tls-key", key) as server:
+        with setup.server("--tls-cert", cert, "--tls-key", key) as server:
             yield server
 
 
@@ -61,7 +61,7 @@ def memory(setup: Setup) -> list[Row]:
     count = setup.amounts.small
     for mode, title in (("h1", "HTTP/1.1"), ("h2", "HTTP/2")):
         with (
-            secure_server(setup, f"tls-memory-{mode}") as server,
+            secure_server(setup) as server,
             TlsSink(setup, mode, server.port, 20, sse.target) as first,
         ):
             first.wait_ready()
@@ -93,7 +93,7 @@ def fan_out_h2(setup: Setup) -> list[Row]:
             deliveries_per_second=DELIVERIES_PER_SECOND,
         ),
     )
-    with secure_server(setup, "h2-sse") as secure, setup.server("h2-sse-plain") as plain:
+    with secure_server(setup) as secure, setup.server() as plain:
         size = 120 - wire_overhead(setup, plain.port, sse)
         with (
             TlsSink(setup, "h2", secure.port, count, sse.target) as over_h2,
@@ -124,7 +124,7 @@ def push(setup: Setup) -> list[Row]:
     records = max(50, setup.amounts.publishes // 2)
     target = f"{sse.target}?way=push"
 
-    with secure_server(setup, "push") as server, Publisher(server.port, secure=True) as publisher:
+    with secure_server(setup) as server, Publisher(server.port, secure=True) as publisher:
         done = 0
 
         def publish(topic: str, first: int) -> None:

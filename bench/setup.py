@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 
 from bench.figures import Amounts
 from bench.processes import Cores, Server
@@ -21,13 +20,9 @@ class Setup:
     command: str | None = None
     """Another server to measure: a command line with `{port}` in it."""
 
-    profiles: Path | None = None
-    """Where to leave a flame graph of the server for each measure; None: do not sample."""
-
-    def server(self, name: str, *options: str) -> Server:
-        """A server of its own for the measure of this name, with more options of `serve`."""
-        profile = None if self.profiles is None else self.profiles / f"{name}.svg"
-        return Server(self.command, self.cores, profile, options)
+    def server(self, *options: str) -> Server:
+        """A server of its own for one measure, with more options of `serve`."""
+        return Server(self.command, self.cores, options)
 
 
 def choose_cores(pin: bool) -> Cores:

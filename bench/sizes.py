@@ -358,7 +358,7 @@ def sizes(setup: Setup) -> list[Row]:
     """One row for each case."""
     rows = []
     size = len(Board().text())
-    with setup.server("sizes") as server, publishing(server.port) as publish:
+    with setup.server() as server, publishing(server.port) as publish:
         for case in CASES:
             updates = case.updates(server.port, publish)
             next(updates)  # the first is another's: with no dictionary, no value to change

@@ -73,7 +73,7 @@ def patch(setup: Setup) -> list[Row]:
     subscribers = setup.amounts.small
     records = max(3, setup.amounts.deliveries // subscribers)
     pace = setup.amounts.deliveries_per_second / subscribers
-    with setup.server("patch") as server, Publisher(server.port) as publisher:
+    with setup.server() as server, Publisher(server.port) as publisher:
         members = b",".join(b'"member-%d":"%b"' % (n, b"x" * 40) for n in range(200))
         first = publisher.put("bench/state", b"{%b}" % members, "application/json")
         state_head = STATE.head(server.port).replace("{}", first)
@@ -138,7 +138,7 @@ def _patches(publisher: Publisher, first: int, count: int, pace: float) -> None:
 def stalled(setup: Setup) -> list[Row]:
     """A client that never reads, of a state that changes a thousand times a second."""
     seconds = STALLED_SECONDS if setup.amounts.rounds > 2 else 12.0
-    with setup.server("stalled") as server, Publisher(server.port) as publisher:
+    with setup.server() as server, Publisher(server.port) as publisher:
         board = Board()
         publisher.put("bench/state", board.text(), "application/json")
         wait_settled(server.pid)

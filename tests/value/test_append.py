@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hexcast.value.append import append, fold_appends
+from hexcast.value.append import append
 from hexcast.value.errors import MalformedText, TooLarge
 from hexcast.value.json_text import Limits
 
@@ -17,11 +17,11 @@ pieces = st.lists(st.text(max_size=6).map(str.encode), max_size=6)
 
 @untimed
 @given(st.text(max_size=6).map(str.encode), pieces)
-def test_a_fold_appends_what_its_parts_append_one_by_one(value: bytes, texts: list[bytes]) -> None:
+def test_pieces_appended_one_by_one_give_the_whole_text(value: bytes, texts: list[bytes]) -> None:
     one_by_one = value
     for text in texts:
         one_by_one = append(one_by_one, text)
-    assert append(value, fold_appends(*texts)) == one_by_one
+    assert one_by_one == value + b"".join(texts)
 
 
 def test_a_piece_with_half_a_character_is_refused_with_its_place() -> None:

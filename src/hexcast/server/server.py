@@ -10,7 +10,6 @@ import secrets
 import signal
 import socket
 import string
-import sys
 import time
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
@@ -260,8 +259,6 @@ def run(
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     """uvloop, where it is to be had."""
-    if sys.platform == "win32":
-        return None
     try:
         import uvloop
     except ImportError:

@@ -20,8 +20,3 @@ def append(value: bytes, text: bytes, limits: Limits = LIMITS) -> bytes:
     if len(value) + len(text) > limits.bytes:
         raise TooLarge(limits.bytes)
     return value + text
-
-
-def fold_appends(*texts: bytes) -> bytes:
-    """The one text that does what appending each of these in turn does."""
-    return b"".join(texts)

@@ -19,26 +19,28 @@ A publisher gets the most out of deltas by writing members in one fixed order an
 from __future__ import annotations
 
 import re
-import sys
 from dataclasses import replace
 
 import msgspec
 
 from .errors import TooLarge
 from .json_text import LIMITS, Json, Limits, dump, parse
-from .merge_patch import NotExpressible, says_null
+from .merge_patch import deletes_a_member
 
 _Members = dict[str, msgspec.Raw]
 _split = msgspec.json.Decoder(_Members).decode
 _OBJECT = re.compile(rb"[ \t\r\n]*\{")
 _BRACE = ord("{")
-_READ_BEFORE = Limits(bytes=sys.maxsize, depth=256, members=sys.maxsize)
+
+
+class _NotExpressible(Exception):
+    """No merge patch leads from the one value to the other: the full value has to be sent."""
 
 
 class Document:
-    """A JSON text known to be sound, with its members' texts at hand once they were needed.
+    """A JSON text that was checked, with its members' texts once a delta needed them.
 
-    A `Document` holds its text, and after the first delta about 110 bytes more a member.
+    Memory: its text, and after the first delta about 110 bytes more a member.
     """
 
     __slots__ = ("_limits", "_members", "text")
@@ -52,15 +54,23 @@ class Document:
         self._members: _Members | None = None
 
     def value(self) -> Json:
-        """The value, parsed anew."""
+        """The value, parsed at each call."""
         return parse(self.text, self._limits)
 
     def followed_by(self, text: bytes) -> tuple[Document, bytes | None]:
-        """The document that takes this one's place, and the merge patch that leads to it.
+        """The next document, and the merge patch that leads to it (canonical text).
 
-        The patch is None where the full text has to be sent instead: where `diff` has no answer,
-        or its answer is no smaller than the text. Raises, for a text that is no JSON within the
-        limits, what `parse` raises; this document stays as it was.
+        The patch is None where the full text has to be sent instead:
+
+        - either value is not an object;
+        - a member that is new or changed is null, or an object with a null in it, which a merge
+          patch would take for a deletion;
+        - the patch would leave the members in another order;
+        - the patch is no smaller than the text.
+
+        A changed array is replaced whole. Values are compared by their canonical text, so ``1``
+        and ``1.0`` differ; for the same value written otherwise the patch is ``{}``. Raises what
+        `parse` raises for a text that is not JSON within the limits; this document stays as it was.
         """
         old = self._split()
         new = object.__new__(Document)
@@ -71,11 +81,11 @@ class Document:
         try:
             new._members = _scan(text, self._limits)
             patch = dump(_changes(old, new._members, self._limits))
-        except NotExpressible:
-            parse(text, self._limits)  # it was given up before all of it was read
+        except _NotExpressible:
+            parse(text, self._limits)  # the comparison stopped before all of it was read
             return new, None
         except (ValueError, RecursionError):
-            parse(text, self._limits)  # says what is wrong, and where in the whole text
+            parse(text, self._limits)  # raises with the position in the whole text
             raise
         return new, patch if len(patch) < len(text) else None
 
@@ -83,32 +93,6 @@ class Document:
         if self._members is None and _OBJECT.match(self.text):
             self._members = _split(self.text)
         return self._members
-
-
-def delta(old: bytes, new: bytes, limits: Limits = LIMITS) -> bytes | None:
-    """A merge patch that makes one text's value the other's; None: send ``new`` in full.
-
-    For values that are the same, however written, the patch is ``{}``. Applying the patch gives
-    a value whose canonical text is that of ``new``. Whoever compares each value with the one
-    before should hold a `Document` instead, which reads each text once. Raises what `parse`
-    raises, of either text.
-    """
-    return Document(old, limits).followed_by(new)[1]
-
-
-def diff(old: Json, new: Json) -> dict[str, Json] | None:
-    """The merge patch that makes one value the other; None where there is none.
-
-    There is none where either is not an object, where a member that is new or changed is null or
-    an object with a null in it, and where the members would be left in another order. A changed
-    array is replaced whole. Values are compared by their canonical text, so ``1`` becomes ``1.0``.
-    """
-    if not isinstance(old, dict) or not isinstance(new, dict):
-        return None
-    try:
-        return _changes(_split(dump(old)), _split(dump(new)), _READ_BEFORE)
-    except NotExpressible:
-        return None
 
 
 def _scan(text: bytes, limits: Limits) -> _Members:
@@ -126,12 +110,12 @@ def _scan(text: bytes, limits: Limits) -> _Members:
 
 
 def _changes(old: _Members, new: _Members, limits: Limits) -> dict[str, Json]:
-    """The merge patch between two objects; raises `NotExpressible`, and what `parse` raises.
+    """The merge patch between two objects; raises `_NotExpressible`, and what `parse` raises.
 
     ``limits`` are those of the objects.
     """
     if [key for key in old if key in new] + [key for key in new if key not in old] != list(new):
-        raise NotExpressible
+        raise _NotExpressible
     inside = limits
     patch: dict[str, Json] = {}
     for key, text in new.items():
@@ -148,8 +132,8 @@ def _changes(old: _Members, new: _Members, limits: Limits) -> dict[str, Json]:
         value = parse(after, inside)
         if before is not None and dump(parse(bytes(before), inside)) == dump(value):
             continue
-        if says_null(value):
-            raise NotExpressible
+        if deletes_a_member(value):
+            raise _NotExpressible
         patch[key] = value
     for key in old:
         if key not in new:
