@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
+import msgspec
 import pytest
 
-from hexcast.http.exchange import Plan
+from hexcast.http.exchange import Exchange, Plan
 from hexcast.http.request import Request
 from hexcast.lab.metering import PROXY_BYTES, Client
+from hexcast.model.caller import Caller
 from hexcast.model.record import Draft
 from tests.support.fakes import Wire, World
 from tests.support.wire import TEXT, ws_frame
@@ -20,13 +23,14 @@ class Metered(World):
     def __init__(self) -> None:
         super().__init__()
         self.client = Client("any", self.clock, self.soon.later)
-        self.service.plan = self._plan
+        self.server.plan = self._plan
 
-    def _plan(self, request: Request) -> Plan:
-        plan = self.app.plan(request)
-        run = plan.run
-        plan.run = lambda exchange, body: self.client.serve(run, exchange, body, fresh=True)
-        return plan
+    def _plan(self, request: Request, caller: Caller) -> Plan:
+        plan = self.app.plan(request, caller)
+        return msgspec.structs.replace(plan, run=partial(self._serve, plan))
+
+    def _serve(self, plan: Plan, exchange: Exchange, body: bytes) -> None:
+        self.client.serve(plan.run, exchange, body, fresh=True)
 
     def put(self, topic: str, value: object) -> None:
         data = json.dumps(value).encode()

@@ -13,14 +13,16 @@ from typing import Any
 from hexcast.access.origin import Access
 from hexcast.feed.encoding import StreamEncoder
 from hexcast.feed.registry import Feeds
-from hexcast.http.context import Service
-from hexcast.http.exchange import Exchange, Headers, Plan, Response, Tunnel, chunk
+from hexcast.http.context import ServerContext
+from hexcast.http.exchange import Exchange, Plan, Tunnel, chunk
 from hexcast.http.h1.connection import H1Connection
 from hexcast.http.request import Request
+from hexcast.http.response import Headers, Response
 from hexcast.hub.history import History
 from hexcast.hub.hub import Hub
 from hexcast.log.base import Outcome
 from hexcast.log.memory import MemoryLog
+from hexcast.model.caller import Caller
 from hexcast.model.counters import Counters
 from hexcast.model.problem import Problem
 from hexcast.model.record import Draft, Gap, Published, Record
@@ -190,7 +192,7 @@ class Sent(Exchange):
     def __init__(
         self, request: Request | None = None, *, tunnels: bool = False, framed: bool = False
     ) -> None:
-        super().__init__(request or Request("GET", b"/", ()), chunk if framed else bytes)
+        super().__init__(request or Request("GET", b"/", ()), Caller(), chunk if framed else bytes)
         self.response: Response | None = None
         self.status = 0
         self.head: Headers = ()
@@ -218,7 +220,7 @@ class Sent(Exchange):
         self.response, self.status, self.head = response, response.status, response.headers
         self.pieces.append(response.body)
         self.finished = True
-        self.handler = self.sink = None
+        self.handler = self.body_reader = None
 
     def start(self, status: int, headers: Headers) -> Callable[[bytes], None]:
         assert not self.status, "begun twice"
@@ -227,7 +229,7 @@ class Sent(Exchange):
 
     def finish(self) -> None:
         self.finished = True
-        self.handler = self.sink = None
+        self.handler = self.body_reader = None
 
     def tunnel(self, headers: Headers, tunnel: Tunnel) -> Callable[[bytes], None]:
         assert not self.status
@@ -238,7 +240,7 @@ class Sent(Exchange):
     def can_tunnel(self) -> bool:
         return self.tunnels
 
-    def wake(self, seconds: float) -> None:
+    def set_deadline(self, seconds: float) -> None:
         self.alarm = seconds
 
     def pause_reading(self) -> None:
@@ -274,8 +276,11 @@ class World:
         self.hub = make_hub(self.history, self.clock)
         self.feeds = Feeds(self.hub, self.counters, self.soon, self.clock, self.soon.later)
         self.context = Context(self.hub, self.feeds, self.counters, self.settings)
-        self.app = App(self.context, access or Access(frozenset(), frozenset()))
-        self.service = Service(self.app.plan, self.counters, self.clock, self.clock)
+        self.access = access or Access(frozenset(), frozenset())
+        self.app = App(self.context, self.access)
+        self.server = ServerContext(
+            self.access.identify, self.app.plan, self.counters, self.clock, self.clock
+        )
 
     def request(
         self, method: str, target: str, headers: dict[str, str] | None = None, version: str = "1.1"
@@ -285,7 +290,7 @@ class World:
 
     def plan(self, request: Request) -> Plan:
         try:
-            return self.app.plan(request)
+            return self.app.plan(request, Caller())
         except Problem as problem:
             from hexcast.http.problems import refusal
 
@@ -320,7 +325,7 @@ class World:
         until = self.clock.now + seconds
         while self.clock.now < until:
             self.clock.now += 0.25
-            self.service.turn()
+            self.server.tick()
             self.soon.all()
 
 
@@ -339,7 +344,7 @@ class Wire(asyncio.Transport):
         self.ended = False  # its writing half is closed
         self.closing = False
         self.gone = False
-        self.connection = H1Connection(world.service)
+        self.connection = H1Connection(world.server)
         self.connection.connection_made(self)
 
     # What the test does

@@ -79,7 +79,7 @@ def test_no_time_is_a_poll(world: World) -> None:
 def test_a_client_that_goes_is_forgotten(world: World) -> None:
     sent = world.ask("/topics/s?wait=9")
     assert sent.handler is not None and sum(world.feeds.interested("s").values()) == 1
-    sent.handler.gone()
+    sent.handler.disconnected()
     assert world.feeds.interested("s") == {} and world.counters.ways["long-poll"].clients == 0
     put(world.hub, "s", b"1")
     world.soon.all()

@@ -10,9 +10,10 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
-from ..model import Problem
+from ..model import Caller, Problem
 
 __all__ = ["Access", "Head", "host_name", "is_loopback"]
 
@@ -70,6 +71,11 @@ def host_name(host: str) -> str:
     return name.lower()
 
 
+@lru_cache(maxsize=4096)
+def _anyone(address: str) -> Caller:
+    return Caller(address=address)
+
+
 @dataclass(frozen=True, slots=True)
 class Access:
     """What is allowed. With `any_host` every name is answered to (a server open to others)."""
@@ -77,6 +83,10 @@ class Access:
     hosts: frozenset[str]
     origins: frozenset[str]
     any_host: bool = False
+
+    def identify(self, request: Head, address: str) -> Caller:
+        """The caller of a request from `address`. While access is open, all have every right."""
+        return _anyone(address)
 
     def check_host(self, request: Head) -> None:
         """Raises Problem 400 or 421 where the request is not for this server."""

@@ -7,21 +7,9 @@ encodes bodies.
 """
 
 from .compression import BODY_PAYS, STREAMS, code, compressible, digest
-from .context import Service
-from .detect import Opening
-from .exchange import (
-    Body,
-    Exchange,
-    Frame,
-    Handler,
-    Headers,
-    Plan,
-    Preload,
-    Response,
-    Tunnel,
-    head_block,
-    plain,
-)
+from .context import ServerContext
+from .detect import ProtocolDetector
+from .exchange import Body, Exchange, Frame, Handler, Plan, Tunnel, plain
 from .h1.parser import MessageReader
 from .negotiate import (
     STREAM_CODINGS,
@@ -36,6 +24,7 @@ from .negotiate import (
 )
 from .problems import problem_response, refusal
 from .request import Request
+from .response import Headers, Preload, Response, head_block
 from .tls.context import Tls, dev_certificate
 from .tls.transport import TlsTransport
 from .websocket import frames
@@ -50,12 +39,12 @@ __all__ = [
     "Handler",
     "Headers",
     "MessageReader",
-    "Opening",
     "Plan",
     "Preload",
+    "ProtocolDetector",
     "Request",
     "Response",
-    "Service",
+    "ServerContext",
     "Tls",
     "TlsTransport",
     "Tunnel",

@@ -1,4 +1,4 @@
-"""What all connections of one server share: how requests are planned, time, limits, meters."""
+"""What all connections of one server share: plans, limits in time, timers, counters, heads."""
 
 from __future__ import annotations
 
@@ -6,43 +6,44 @@ from collections.abc import Callable
 from email.utils import formatdate
 from typing import Protocol
 
-from ..model import Counters
+from ..model import Caller, Counters
 from .exchange import Plan
+from .heads import HeadCache
 from .request import Request
-from .timers import Wheel
+from .timers import TimerWheel
 
-__all__ = ["Abortable", "Connection", "Service"]
-
-_CACHED_HEADS = 4096
+__all__ = ["Abortable", "Connection", "ServerContext"]
 
 
 class Abortable(Protocol):
-    """What can be cut off at once."""
+    """What can be cut at once."""
 
     def abort(self) -> None: ...
 
 
 class Connection(Protocol):
-    """A client's connection, whatever protocol it speaks."""
+    """A client's connection, of any protocol."""
 
     @property
     def transport(self) -> Abortable: ...
 
     def drain(self) -> None:
-        """Finish what is in hand, take nothing more."""
+        """Finish what is in progress, accept nothing more."""
         ...
 
 
-class Service:
-    """The surroundings of a connection.
+class ServerContext:
+    """What a connection gets from its server.
 
-    `plan` settles how a request is answered and raises Problem; `clock` gives seconds, monotonic;
-    `wall` seconds since 1970 UTC.
+    `identify` makes the caller of a request, given the client's address; `plan` decides how the
+    caller's request is answered. Both are called for each request, and raise Problem to refuse it.
+    `clock` gives seconds, monotonic; `wall` gives seconds since 1970 UTC.
     """
 
     def __init__(
         self,
-        plan: Callable[[Request], Plan],
+        identify: Callable[[Request, str], Caller],
+        plan: Callable[[Request, Caller], Plan],
         counters: Counters,
         clock: Callable[[], float],
         wall: Callable[[], float],
@@ -52,54 +53,47 @@ class Service:
         body: float = 60.0,
         secure: bool = False,
     ) -> None:
+        self.identify = identify
         self.plan = plan
         self.counters = counters
         self.clock = clock
-        self.wheel = Wheel()
-        self.idle = idle  # seconds a connection may wait for its next request
-        self.head = head  # seconds a request's head may take
-        self.body = body  # seconds a body that is wanted whole may take
-        self.secure = secure  # connections are over TLS
+        self.timers = TimerWheel()
+        self.heads = HeadCache()
+        self.idle = idle
+        """Seconds that a connection may wait for its next request."""
+        self.head = head
+        """Seconds that a request's head may take."""
+        self.body = body
+        """Seconds that a body may take where the plan wants it whole."""
+        self.secure = secure
+        """Whether connections are over TLS."""
         self.draining = False
         self.connections: set[Connection] = set()
-        self.emptied: Callable[[], None] | None = None  # called when the last connection is gone
+        self.on_empty: Callable[[], None] | None = None
+        """Called when the last connection has closed."""
         self.date = b""
+        """The value of the header Date."""
+        self.date_line = b""
+        """The header Date as HTTP/1.1 writes it."""
         self._wall = wall
-        self._headers: dict[bytes, int] = {}  # the bytes of headers: the number of what they say
-        self._numbers: dict[tuple[tuple[str, str], ...], int] = {}
-        self._heads: dict[tuple[bytes, int], Request] = {}
-        self.turn()
+        self.tick()
 
-    def turn(self) -> None:
-        """Let time go on: called every `wheel.resolution` seconds."""
-        self.date = b"Date: " + formatdate(self._wall(), usegmt=True).encode() + b"\r\n"
-        self.wheel.turn(self.clock())
+    def judge(self, request: Request, address: str) -> tuple[Caller, Plan]:
+        """Who makes a request, and how it is answered: decided for each request again.
 
-    def left(self, connection: Connection) -> None:
-        """A connection is gone."""
+        `address` is the client's IP address. Raises Problem where the request is refused.
+        """
+        caller = self.identify(request, address)
+        return caller, self.plan(request, caller)
+
+    def tick(self) -> None:
+        """Update the date and run the timers: called every `timers.resolution` seconds."""
+        self.date = formatdate(self._wall(), usegmt=True).encode()
+        self.date_line = b"Date: " + self.date + b"\r\n"
+        self.timers.advance(self.clock())
+
+    def remove(self, connection: Connection) -> None:
+        """A connection has closed."""
         self.connections.discard(connection)
-        if not self.connections and self.emptied is not None:
-            self.emptied()
-
-    # Clients that poll send the same headers again and again, and many send the same request line:
-    # what was read once is not read again.
-
-    def known(self, head: bytes) -> Request | None:
-        """The request that a head with this line and headers that say the same was read as."""
-        end = head.find(b"\r\n")
-        number = self._headers.get(head[end:])
-        return None if number is None else self._heads.get((head[:end], number))
-
-    def remember(self, head: bytes, request: Request) -> None:
-        """Keep what a complete head was read as."""
-        if not request.target.startswith(b"/"):
-            return  # its Host is in the line (RFC 9112, 3.2.2), not in the headers
-        if len(self._headers) >= _CACHED_HEADS or len(self._heads) >= _CACHED_HEADS:
-            self._headers.clear()
-            self._numbers.clear()
-            self._heads.clear()
-        said = tuple(sorted(request.headers.items()))
-        end = head.find(b"\r\n")
-        number = self._numbers.setdefault(said, len(self._numbers))
-        self._headers[head[end:]] = number
-        self._heads[head[:end], number] = request
+        if not self.connections and self.on_empty is not None:
+            self.on_empty()

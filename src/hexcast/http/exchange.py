@@ -1,8 +1,8 @@
 """What a way sees of a request: an `Exchange`, never a socket.
 
-A connection settles how a request is answered (its `Plan`) once the head is read, brings the body
-if the plan wants one, and runs the plan with an exchange. Whoever keeps an exchange open is its
-`Handler` and is told when the socket is full, has drained, or is gone.
+A connection reads a request's head, gets a `Plan` for it, reads the body if the plan wants one, and
+runs the plan with an exchange. A plan may answer at once or later. Until the answer is finished the
+exchange reports to its `Handler`: the socket is full, has drained, the client has disconnected.
 """
 
 from __future__ import annotations
@@ -10,28 +10,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from enum import Enum
-from http import HTTPStatus
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
+import msgspec
+
+from ..model import Caller
 from .request import Request
+from .response import Headers, Preload, Response
 
-__all__ = [
-    "Body",
-    "BodySink",
-    "Exchange",
-    "Frame",
-    "Handler",
-    "Headers",
-    "Plan",
-    "Preload",
-    "Response",
-    "Tunnel",
-    "chunk",
-    "head_block",
-    "plain",
-]  # fmt: skip
+__all__ = ["Body", "BodyReader", "Exchange", "Frame", "Handler", "Plan", "Tunnel", "chunk", "plain"]
 
-Headers = tuple[tuple[str, str], ...]
 Frame = Callable[[bytes], bytes]
 Write = Callable[[bytes], None]
 
@@ -42,39 +30,8 @@ def chunk(data: bytes) -> bytes:
 
 
 def plain(data: bytes) -> bytes:
-    """A piece of a body that is framed elsewhere, or ends with the connection."""
+    """Part of a body that is framed elsewhere, or that ends with the connection."""
     return data
-
-
-def head_block(status: int, headers: Headers) -> bytes:
-    """A status line and headers for HTTP/1.1, without the empty line that ends them."""
-    lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}"]
-    lines += [f"{name}: {value}" for name, value in headers]
-    return ("\r\n".join(lines) + "\r\n").encode("latin-1")
-
-
-class Response:
-    """A complete answer. `block` is its status line and headers, ready for HTTP/1.1."""
-
-    __slots__ = ("block", "body", "headers", "status")
-
-    def __init__(self, status: int, headers: Headers = (), body: bytes = b"") -> None:
-        self.status = status
-        self.headers = headers
-        self.body = body
-        # RFC 9110, 8.6: no Content-Length in 1xx and 204; in 304 it would speak of the 200.
-        if status not in (204, 304):
-            headers = (*headers, ("Content-Length", str(len(body))))
-        self.block = head_block(status, headers)
-
-
-class Preload(NamedTuple):
-    """What a client will ask for next, or may: its path, what it is (as `Link` has it: `script`;
-    empty where only those are told that take push), the answer."""
-
-    target: str
-    kind: str
-    response: Callable[[], Response]
 
 
 class Body(Enum):
@@ -85,8 +42,8 @@ class Body(Enum):
     STREAM = "stream"
 
 
-class BodySink(Protocol):
-    """Takes a body as it comes."""
+class BodyReader(Protocol):
+    """Reads a body as it arrives."""
 
     def feed(self, data: bytes) -> None: ...
 
@@ -96,7 +53,7 @@ class BodySink(Protocol):
 
 
 class Tunnel(Protocol):
-    """Takes what a client sends once its connection speaks another protocol."""
+    """Reads what a client sends after its connection was switched to another protocol."""
 
     def feed(self, data: bytes) -> None: ...
 
@@ -104,60 +61,58 @@ class Tunnel(Protocol):
 
 
 class Handler(Protocol):
-    """Who keeps an exchange open."""
+    """Handles the events of an exchange whose answer is not finished."""
 
     def pause(self) -> None:
-        """The socket is full: write no more for now."""
+        """The socket is full: write nothing until `resume`."""
         ...
 
     def resume(self) -> None:
         """The socket has drained."""
         ...
 
-    def gone(self) -> None:
-        """The client is gone. Nothing can be written any more."""
+    def disconnected(self) -> None:
+        """The client has disconnected. Nothing can be written any more."""
         ...
 
     def timeout(self) -> None:
-        """The time asked for with `Exchange.wake` has come."""
+        """The deadline that was set with `Exchange.set_deadline` has passed."""
         ...
 
     def drain(self) -> None:
-        """The server stops: say so in the way's own words and finish."""
+        """The server stops: end the answer in the way's own format."""
         ...
 
 
-class Plan:
-    """How a request is answered.
+class Plan(msgspec.Struct, frozen=True, eq=False):
+    """How a request is answered. A plan is a value: the same for equal requests.
 
     `run` is called with the exchange and the whole body (empty unless `body` is WHOLE), at most
-    `limit` bytes of it. With STREAM it is called before the body and sets `Exchange.sink`.
+    `limit` bytes of it. With STREAM it is called before the body has come, and sets
+    `Exchange.body_reader`, then or later; until then it pauses reading.
     """
 
-    __slots__ = ("body", "extra", "limit", "run")
-
-    def __init__(
-        self, run: Callable[[Exchange, bytes], None], body: Body = Body.NONE, limit: int = 0
-    ) -> None:
-        self.run = run
-        self.body = body
-        self.limit = limit
-        self.extra: Headers = ()  # sent with whatever the answer is
+    run: Callable[[Exchange, bytes], None]
+    body: Body = Body.NONE
+    limit: int = 0
+    headers: Headers = ()
+    """Sent with the answer, whatever that is."""
 
 
 class Exchange(ABC):
-    """One request and its answer. After the answer is finished every call is void."""
+    """One request and its answer. After the answer is finished, every call does nothing."""
 
-    __slots__ = ("frame", "handler", "request", "sink")
+    __slots__ = ("body_reader", "caller", "frame", "handler", "request")
 
     frame: Frame
-    """How a piece of an open body is framed; equal for all exchanges that can share bytes."""
+    """How part of an open body is framed; equal for all exchanges that can share bytes."""
 
-    def __init__(self, request: Request, frame: Frame) -> None:
+    def __init__(self, request: Request, caller: Caller, frame: Frame) -> None:
         self.request = request  # until the answer has begun
+        self.caller = caller
         self.frame = frame
         self.handler: Handler | None = None
-        self.sink: BodySink | None = None
+        self.body_reader: BodyReader | None = None
 
     @abstractmethod
     def respond(self, response: Response) -> None:
@@ -165,7 +120,7 @@ class Exchange(ABC):
 
     @abstractmethod
     def start(self, status: int, headers: Headers) -> Write:
-        """Begin an answer of open length; returns what writes pieces, already framed."""
+        """Begin an answer of open length; returns the function that writes framed parts of it."""
 
     @abstractmethod
     def finish(self) -> None:
@@ -173,12 +128,12 @@ class Exchange(ABC):
 
     @abstractmethod
     def tunnel(self, headers: Headers, tunnel: Tunnel) -> Write:
-        """Switch protocols; returns what writes bytes. Only where `can_tunnel`."""
+        """Switch protocols; returns the function that writes bytes. Only where `can_tunnel`."""
 
     @property
     @abstractmethod
     def can_tunnel(self) -> bool:
-        """Whether the request asks for another protocol that this connection could carry."""
+        """Whether the request is for a WebSocket, and this connection could carry one."""
 
     @property
     def push_denied(self) -> str:
@@ -189,38 +144,38 @@ class Exchange(ABC):
         """Promise a GET of `target` on this open answer and push it; False where it cannot be."""
         return False
 
-    def cork(self) -> None:  # noqa: B027  # what is written over HTTP/1.1 is whole already
-        """Let what is written from here on wait for `uncork`, to leave in one piece."""
+    def cork(self) -> None:  # noqa: B027  # over HTTP/1.1 each write is whole already
+        """Buffer what is written from here on until `uncork`, to send it with one write."""
 
     def uncork(self) -> None:  # noqa: B027  # as for cork
         """Send what was written since `cork`."""
 
     def ping(self) -> None:  # noqa: B027  # HTTP/1.1 has none
-        """Show proxies and the client that the connection lives."""
+        """Show proxies and the client that the connection is alive."""
 
-    def hint(self, ahead: tuple[Preload, ...]) -> None:  # noqa: B027  # HTTP/1.1 has no way to
-        """Before the answer: push what the client will ask for next, or tell it what that is.
+    def hint(self, preloads: tuple[Preload, ...]) -> None:  # noqa: B027  # not over HTTP/1.1
+        """Before the answer: push what the client will request next, or announce it (103).
 
-        Over HTTP/1.1 nothing is told: there are clients that take 103 for the answer (RFC 8297, 3).
+        HTTP/1.1 sends no 103: there are clients that take it for the answer (RFC 8297, 3).
         """
 
     @abstractmethod
-    def wake(self, seconds: float) -> None:
-        """Call the owner's `timeout` after a time, instead of any set before; 0 for never."""
+    def set_deadline(self, seconds: float) -> None:
+        """Call the handler's `timeout` after this time, in place of any set before; 0: never."""
 
-    def holds(self, size: int) -> None:  # noqa: B027  # one body alone is bounded by its limit
-        """Of what came in, keep `size` bytes whose rest has not come: all who do so share a bound.
+    def set_buffered(self, size: int) -> None:  # noqa: B027  # one body alone has its own limit
+        """Report how many received bytes are buffered because their rest has not arrived.
 
-        Called whenever that may have changed.
+        All exchanges of a connection share a bound on these. Called whenever the number changes.
         """
 
     @abstractmethod
     def pause_reading(self) -> None:
-        """Take no more of the body, or of the tunnel, for now."""
+        """Read no more of the body, or of the tunnel, until `resume_reading`."""
 
     @abstractmethod
     def resume_reading(self) -> None:
-        """Take more again."""
+        """Read again."""
 
     @abstractmethod
     def abort(self) -> None:
@@ -228,4 +183,4 @@ class Exchange(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Close the connection once everything written has gone out."""
+        """Close the connection once everything written has been sent."""

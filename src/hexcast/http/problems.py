@@ -5,13 +5,14 @@ from __future__ import annotations
 import msgspec
 
 from ..model import Problem
-from .exchange import Headers, Plan, Response
+from .exchange import Exchange, Plan
+from .response import Headers, Response
 
 __all__ = ["problem_response", "refusal"]
 
 
 def problem_response(problem: Problem, extra: Headers = ()) -> Response:
-    """The answer that tells a client what is wrong."""
+    """The answer that reports a problem to the client."""
     headers = [("Content-Type", "application/problem+json"), ("Cache-Control", "no-store")]
     if problem.allow:
         headers.append(("Allow", problem.allow))
@@ -31,4 +32,8 @@ def problem_response(problem: Problem, extra: Headers = ()) -> Response:
 def refusal(problem: Problem) -> Plan:
     """The plan that answers a problem, whatever the body."""
     response = problem_response(problem)
-    return Plan(lambda exchange, body: exchange.respond(response))
+
+    def refuse(exchange: Exchange, body: bytes) -> None:
+        exchange.respond(response)
+
+    return Plan(refuse)

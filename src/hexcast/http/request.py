@@ -1,16 +1,12 @@
-"""A request, as it was sent: method, target, headers. Immutable, so that equal heads share one."""
+"""A request's head: method, target, headers. Immutable, so that equal heads share one object."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote_to_bytes
 
 from ..model import Problem
-
-if TYPE_CHECKING:
-    from .exchange import Plan
 
 __all__ = ["Request"]
 
@@ -21,8 +17,8 @@ _LOOSE_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _ONCE = frozenset(("content-type", "content-length", "last-event-id", "idempotency-key",
                    "origin", "authorization"))  # fmt: skip
 
-# Headers on which no answer depends. They are not kept, so that clients that differ only in what
-# they are called say the same.
+# Headers on which no answer depends. They are not kept, so that clients of different makes have
+# equal heads.
 _UNUSED = frozenset(("user-agent", "accept-language", "referer", "dnt", "priority", "sec-gpc",
                      "sec-ch-ua-mobile", "sec-ch-ua-platform"))  # fmt: skip
 
@@ -31,12 +27,16 @@ class Request:
     """One request's head.
 
     `path` is percent-decoded, `query` maps each name to its values in order, `headers` maps
-    lower-case names to values (several of one name joined with a comma, RFC 9110, 5.3); those that
-    tell of the client's make are left out.
+    lower-case names to values (several of one name joined with a comma, RFC 9110, 5.3), without
+    those that describe the client's make.
+
+    `memo` is free for the server's routing: a value that depends on this head alone. It is kept as
+    long as the request, which equal requests share: nothing that depends on the caller, the
+    connection or the time may be put there.
     """
 
     __slots__ = (
-        "headers", "keep_alive", "method", "path", "plan", "query", "secure", "target", "version",
+        "headers", "keep_alive", "memo", "method", "path", "query", "secure", "target", "version",
     )  # fmt: skip
 
     def __init__(
@@ -49,14 +49,14 @@ class Request:
         keep_alive: bool = True,
         secure: bool = False,
     ) -> None:
-        """Raises Problem 400 where the target or the headers cannot be understood."""
+        """Raises Problem 400 if the target or the headers are malformed."""
         self.method = method
         self.target = target
         self.version = version
         self.keep_alive = keep_alive
         self.secure = secure
         self.headers: dict[str, str] = {}
-        self.plan: Plan | None = None  # how it is answered, once that was settled
+        self.memo: object = None
         for name, value in headers:
             if "\0" in value:
                 raise Problem(400, "a header has a NUL", close=True)
@@ -110,7 +110,7 @@ class Request:
 
     @classmethod
     def spent(cls) -> Request:
-        """Stands in for a request whose answer has begun: an idle subscriber keeps no headers."""
+        """The request of an exchange whose answer has begun: a subscriber keeps no headers."""
         return _SPENT
 
     @property
@@ -124,7 +124,7 @@ class Request:
         return values[0] if values else ""
 
     def flag(self, name: str) -> bool:
-        """Whether a query field is given and says yes."""
+        """Whether a query field is given and means yes."""
         return self.first(name).lower() in ("1", "true", "yes")
 
     def number(self, name: str, default: float, low: float, high: float) -> float:

@@ -1,7 +1,7 @@
 """Timers for many clients: one wheel of buckets in place of one timer each.
 
-Time is passed in. Moving a deadline later costs one attribute: the thing stays in its old bucket
-and is put forward when that comes up.
+Time is passed in. Moving a deadline later costs one attribute: the thing stays in its bucket, and
+is moved on when the bucket is due.
 """
 
 from __future__ import annotations
@@ -9,21 +9,21 @@ from __future__ import annotations
 import math
 from typing import Protocol
 
-__all__ = ["Timed", "Wheel"]
+__all__ = ["Timed", "TimerWheel"]
 
 
 class Timed(Protocol):
-    """What a wheel turns. `due` is 0.0 while it waits for nothing, `bucket` is the wheel's own."""
+    """What can have a deadline. Both attributes belong to the wheel; `due` is 0.0 for none."""
 
     due: float
     bucket: int
 
     def timeout(self) -> None:
-        """Its time has come."""
+        """The deadline has passed."""
         ...
 
 
-class Wheel:
+class TimerWheel:
     """Deadlines in seconds of one clock, met up to `resolution` seconds late, never early."""
 
     def __init__(self, resolution: float = 0.25) -> None:
@@ -32,7 +32,7 @@ class Wheel:
         self._turned = 0  # the last bucket that came up
 
     def set(self, thing: Timed, when: float) -> None:
-        """Call `thing.timeout` at `when` instead of any time set before."""
+        """Call `thing.timeout` at `when`, in place of any deadline set before."""
         thing.due = when
         bucket = max(math.ceil(when / self.resolution), self._turned + 1)
         if not thing.bucket:
@@ -41,14 +41,18 @@ class Wheel:
             self._take(thing)
             self._put(thing, bucket)
 
-    def cancel(self, thing: Timed) -> None:
-        """Forget `thing`."""
+    def clear(self, thing: Timed) -> None:
+        """Set no deadline. Cheap: `thing` stays in its bucket until that is due."""
+        thing.due = 0.0
+
+    def remove(self, thing: Timed) -> None:
+        """Set no deadline, and refer to `thing` no longer."""
         thing.due = 0.0
         if thing.bucket:
             self._take(thing)
 
-    def turn(self, now: float) -> None:
-        """Call everything that is due at `now`."""
+    def advance(self, now: float) -> None:
+        """Call `timeout` of everything that is due at `now`."""
         upto = math.floor(now / self.resolution)
         if not self._buckets:
             self._turned = max(self._turned, upto)

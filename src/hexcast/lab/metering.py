@@ -28,6 +28,7 @@ from ..http import (
     head_block,
     plain,
 )
+from ..model import Caller
 from .cost import call_cost, footprint
 
 __all__ = ["Client", "Metered"]
@@ -160,11 +161,11 @@ def _head(request: Request) -> bytes:
 def _reading(head: bytes) -> float:
     """Seconds of processor time that it takes to read a head: by reading it once more."""
     began = thread_time()
-    MessageReader(lambda request: _NO_PLAN, lambda message: None).feed(head)
+    MessageReader(lambda request: _UNUSED, lambda message: None).feed(head)
     return thread_time() - began
 
 
-_NO_PLAN = Plan(lambda exchange, body: None)
+_UNUSED = Caller(), Plan(lambda exchange, body: None)
 
 
 class Metered(Exchange):
@@ -192,7 +193,7 @@ class Metered(Exchange):
         self._full = False  # the socket is
         self._held = False  # by us, because its reader is slow
         self._gathered: list[bytes] | None = [] if client.buffering else None
-        super().__init__(inner.request, inner.frame)
+        super().__init__(inner.request, inner.caller, inner.frame)
 
     def footprint(self) -> int:
         """Bytes that are kept for this client."""
@@ -220,11 +221,11 @@ class Metered(Exchange):
             with self._client.timed():
                 self._owner.resume()
 
-    def gone(self) -> None:
+    def disconnected(self) -> None:
         self._over()
         handler, self._owner = self._owner, None
         if handler is not None:
-            handler.gone()
+            handler.disconnected()
 
     def timeout(self) -> None:
         if self._owner is not None:
@@ -351,8 +352,8 @@ class Metered(Exchange):
 
     # Passed on
 
-    def holds(self, size: int) -> None:
-        self._inner.holds(size)
+    def set_buffered(self, size: int) -> None:
+        self._inner.set_buffered(size)
 
     def cork(self) -> None:
         self._inner.cork()
@@ -363,11 +364,11 @@ class Metered(Exchange):
     def ping(self) -> None:
         self._inner.ping()
 
-    def hint(self, ahead: tuple[Preload, ...]) -> None:
-        self._inner.hint(ahead)
+    def hint(self, preloads: tuple[Preload, ...]) -> None:
+        self._inner.hint(preloads)
 
-    def wake(self, seconds: float) -> None:
-        self._inner.wake(seconds)
+    def set_deadline(self, seconds: float) -> None:
+        self._inner.set_deadline(seconds)
 
     def pause_reading(self) -> None:
         self._inner.pause_reading()

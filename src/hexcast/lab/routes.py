@@ -207,7 +207,7 @@ class Lab:
     def metered(self, name: str, plan: Plan) -> Plan:
         """The plan that serves the client `RUN.WAY` through its meter; others as they were.
 
-        Looked up when it runs: the plan may be kept for longer than the run lasts.
+        Looked up when it runs: the plan is kept for longer than the run lasts.
         """
         run_name, _, way = name.partition(".")
         run = plan.run
@@ -223,8 +223,7 @@ class Lab:
                 client.serve(run, exchange, body, fresh=fresh)
             fresh = False
 
-        plan.run = serve
-        return plan
+        return msgspec.structs.replace(plan, run=serve)
 
 
 def _wall() -> float:

@@ -6,6 +6,7 @@ published, the `Record` that it becomes and the `Gap` that stands for records th
 error that a client sees.
 """
 
+from .caller import Caller
 from .content_type import (
     BINARY,
     FORMS,
@@ -45,6 +46,7 @@ __all__ = [
     "TEXT",
     "WAYS",
     "ByteLRU",
+    "Caller",
     "Counters",
     "Draft",
     "Gap",

@@ -73,12 +73,12 @@ class Batch:
             self._rest = b""
             self._skipping = True
         if self._rest or begun:
-            self._exchange.holds(len(self._rest))
+            self._exchange.set_buffered(len(self._rest))
             if not begun:
-                self._exchange.wake(LINE_SECONDS)
+                self._exchange.set_deadline(LINE_SECONDS)
         if drafts:
             self._publish(drafts)
-        self._mind_reading()
+        self._update_read_flow()
 
     def eof(self) -> None:
         if self._over or self._complete:
@@ -158,7 +158,7 @@ class Batch:
 
     # As the owner of the exchange
 
-    def _mind_reading(self) -> None:
+    def _update_read_flow(self) -> None:
         """Take no more while the log, or a client that does not read its answers, is behind."""
         if self._over:
             return
@@ -169,13 +169,13 @@ class Batch:
 
     def pause(self) -> None:
         self._paused = True
-        self._mind_reading()
+        self._update_read_flow()
 
     def resume(self) -> None:
         self._paused = False
-        self._mind_reading()
+        self._update_read_flow()
 
-    def gone(self) -> None:
+    def disconnected(self) -> None:
         self._over = True  # what was complete is published; the rest never was
 
     def timeout(self) -> None:
@@ -184,7 +184,7 @@ class Batch:
             return
         if not self._stalled or self._paused or self._waiting:
             self._stalled = True
-            self._exchange.wake(LINE_SECONDS)
+            self._exchange.set_deadline(LINE_SECONDS)
             return
         self._complete = self._late = True
         self._rest = b""
@@ -215,5 +215,5 @@ def batch(hub: Hub, limit: int, exchange: Exchange, body: bytes) -> None:
         ),
     )
     taken = Batch(hub, exchange, limit, write, last_only=last_only)
-    exchange.sink = taken
+    exchange.body_reader = taken
     exchange.handler = taken

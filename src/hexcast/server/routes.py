@@ -14,7 +14,7 @@ from .. import __version__
 from ..access import Access
 from ..http import Body, Exchange, Plan, Request, Response, prefers_html, problem_response, refusal
 from ..lab import Lab
-from ..model import Problem, Selector, is_pattern
+from ..model import Caller, Problem, Selector, is_pattern
 from ..publish import OPS, batch, publish, publishable
 from ..ways import (
     MODULE_NAME,
@@ -92,15 +92,22 @@ class App:
         if site is not None:
             self._pages.update(site.addresses)
 
-    def plan(self, request: Request) -> Plan:
-        """How a request is answered. Raises Problem where it is not for this server."""
+    def plan(self, request: Request, caller: Caller) -> Plan:
+        """How a caller's request is answered. Raises Problem where it is not for this server."""
+        plan = request.memo
+        if not isinstance(plan, Plan):
+            plan = request.memo = self._planned(request)
+        return plan
+
+    def _planned(self, request: Request) -> Plan:
+        """What a request means, by its head alone: the same for every caller, at any time."""
         self._access.check_host(request)
         try:
             plan = self._route(request)
         except Problem as problem:
             plan = refusal(problem)
-        plan.extra = self._access.cors(request)
-        return plan
+        headers = self._access.cors(request)
+        return msgspec.structs.replace(plan, headers=headers) if headers else plan
 
     def _route(self, request: Request) -> Plan:
         path = request.path

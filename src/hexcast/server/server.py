@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..access import Access, is_loopback
 from ..feed import Feeds
-from ..http import Opening, Service, Tls, TlsTransport, dev_certificate
+from ..http import ProtocolDetector, ServerContext, Tls, TlsTransport, dev_certificate
 from ..hub import History, Hub
 from ..lab import Address, Lab
 from ..log import open_log
@@ -81,8 +81,8 @@ class Server:
         self.lab = Lab(self.context, access, loop.call_later)
         app = App(self.context, access, _site(self.context), self.lab)
         self.tls = _tls(settings)
-        self.service = Service(
-            app.plan, counters, loop.time, time.time, secure=self.tls is not None
+        self.http = ServerContext(
+            access.identify, app.plan, counters, loop.time, time.time, secure=self.tls is not None
         )
         self._loop = loop
         self._listeners: list[asyncio.Server] = []
@@ -120,13 +120,13 @@ class Server:
     def _connection(self) -> asyncio.Protocol:
         """What a new client is met with."""
         if self.tls is None:
-            return Opening(self.service)
-        return TlsTransport(self.service, self.tls.context)
+            return ProtocolDetector(self.http)
+        return TlsTransport(self.http, self.tls.context)
 
     def _turn(self) -> None:
         """Drive the timers of all connections."""
-        self._timer = self._loop.call_later(self.service.wheel.resolution, self._turn)
-        self.service.turn()
+        self._timer = self._loop.call_later(self.http.timers.resolution, self._turn)
+        self.http.tick()
         if self._loop.time() >= self._sweep_at:
             self._sweep_at = self._loop.time() + SWEEP_SECONDS
             self.context.sweep()
@@ -134,21 +134,21 @@ class Server:
     async def drain(self) -> None:
         """Stop cleanly (contract 5.6), within the drain deadline, whoever stays."""
         deadline = self._loop.time() + max(0.0, self.settings.drain - DRAIN_MARGIN)
-        service = self.service
-        self.context.draining = service.draining = True
+        http = self.http
+        self.context.draining = http.draining = True
         await self.lab.stop()
         for listener in self._listeners:
             listener.close()
         empty = asyncio.Event()
-        service.emptied = empty.set
-        for connection in list(service.connections):
+        http.on_empty = empty.set
+        for connection in list(http.connections):
             connection.drain()
-        if service.connections:
+        if http.connections:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(empty.wait(), deadline - self._loop.time())
-        for connection in list(service.connections):
+        for connection in list(http.connections):
             connection.transport.abort()
-        if service.connections:
+        if http.connections:
             await asyncio.wait_for(empty.wait(), DRAIN_MARGIN / 2)
         if self._timer is not None:
             self._timer.cancel()

@@ -55,13 +55,13 @@ class _Sending:
 
     def pause(self) -> None:
         self._may_write.clear()
-        self._exchange.wake(STALLED_SECONDS)
+        self._exchange.set_deadline(STALLED_SECONDS)
 
     def resume(self) -> None:
-        self._exchange.wake(0)
+        self._exchange.set_deadline(0)
         self._may_write.set()
 
-    def gone(self) -> None:
+    def disconnected(self) -> None:
         self._gone = True
         self._may_write.set()
 

@@ -115,7 +115,7 @@ class LongPoll:
     def _hold(self, feed: Feed, exchange: Exchange) -> None:
         exchange.handler = held = Held(self._context, self._query, exchange, feed)
         feed.waiting[held.tell] = None
-        exchange.wake(self._query.wait)
+        exchange.set_deadline(self._query.wait)
 
 
 class Held:
@@ -164,7 +164,7 @@ class Held:
     def drain(self) -> None:
         self.timeout()
 
-    def gone(self) -> None:
+    def disconnected(self) -> None:
         self._let_go()
 
     def pause(self) -> None:

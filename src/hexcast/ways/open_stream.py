@@ -43,5 +43,5 @@ class OpenStream:
         if self.subscriber is not None:
             self.subscriber.resume()
 
-    def gone(self) -> None:
+    def disconnected(self) -> None:
         self.over()

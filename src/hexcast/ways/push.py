@@ -155,7 +155,7 @@ def push(context: Context, query: ReceiveQuery, exchange: Exchange) -> None:
         exchange.finish()
         return
     exchange.handler = stream
-    exchange.wake(HEARTBEAT_SECONDS)
+    exchange.set_deadline(HEARTBEAT_SECONDS)
     if start.gap is not None:
         meter.gaps += 1
         stream.send(encoder.gap(start.gap))
@@ -210,7 +210,7 @@ class PushStream(OpenStream):
                 self.send(b'{"cursor":"%b"}\n' % moved.encode())
             else:
                 self.exchange.ping()
-        self.exchange.wake(HEARTBEAT_SECONDS)
+        self.exchange.set_deadline(HEARTBEAT_SECONDS)
 
     def drain(self) -> None:
         self.ended()

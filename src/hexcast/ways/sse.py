@@ -158,7 +158,7 @@ def sse(context: Context, query: ReceiveQuery, exchange: Exchange) -> None:
         preface.append(encoder.cursor(hub.id(step.position)))
         subscriber.told_position = step.position
     exchange.handler = stream
-    exchange.wake(HEARTBEAT_SECONDS)
+    exchange.set_deadline(HEARTBEAT_SECONDS)
     write(b"".join(preface))
     if step.end:
         stream.ended()
@@ -183,7 +183,7 @@ class SseStream(OpenStream):
         if not subscriber.paused:
             moved = subscriber.news_of_position()
             subscriber.write(self.encoder.cursor(moved) if moved else self.encoder.heartbeat)
-        self.exchange.wake(HEARTBEAT_SECONDS)
+        self.exchange.set_deadline(HEARTBEAT_SECONDS)
 
     def drain(self) -> None:
         subscriber = self.subscriber

@@ -111,7 +111,7 @@ def test_an_idle_connection_is_closed(world: World) -> None:
     world.pass_time(74)
     assert not wire.closing
     world.pass_time(2)
-    assert wire.gone and not world.service.connections
+    assert wire.gone and not world.server.connections
 
 
 def test_a_head_that_does_not_end_is_408_however_slowly_it_comes(world: World) -> None:
@@ -240,8 +240,8 @@ def test_a_client_that_goes(world: World) -> None:
     )
     wire.drop()
     assert world.counters.ways["sse"].clients == 0 and world.feeds.interested("a") == {}
-    assert not world.service.connections
-    assert world.counters.connections == 0 and len(world.service.wheel) == 0
+    assert not world.server.connections
+    assert world.counters.connections == 0 and len(world.server.timers) == 0
     post(world.hub, "a")
     world.soon.all()
 
@@ -270,7 +270,7 @@ def test_a_drain_ends_what_waits_and_closes_what_is_idle(world: World) -> None:
     held.send(b"GET /topics/a?since=now&wait=60 HTTP/1.1\r\nHost: localhost\r\n\r\n")
     stream.send(b"GET /topics/a?way=sse HTTP/1.1\r\nHost: localhost\r\n\r\n")
     world.soon.all()
-    world.context.draining = world.service.draining = True
+    world.context.draining = world.server.draining = True
     for wire in (idle, held, stream):
         wire.connection.drain()
     world.soon.all()
@@ -282,7 +282,7 @@ def test_a_drain_ends_what_waits_and_closes_what_is_idle(world: World) -> None:
 
 def test_a_connection_that_comes_while_the_server_drains(world: World) -> None:
     """It was accepted before the listener closed: it must not keep the server from its end."""
-    world.context.draining = world.service.draining = True
+    world.context.draining = world.server.draining = True
     wire = Wire(world)
     wire.send(KEEP)
     assert b"Connection: close" in wire.out and wire.closing
@@ -304,11 +304,11 @@ def test_a_fault_of_ours_is_this_clients_answer_only(
 def test_the_same_bytes_are_read_once(world: World) -> None:
     wire = world.connect()
     wire.send(KEEP)
-    assert world.service.known(KEEP) is not None
+    assert world.server.heads.find(KEEP) is not None
     put(world.hub, "s", b"other")
     wire.send(KEEP)
     assert answers(wire.take())[-1] == (200, b"other")
-    assert world.service.known(b"POST /topics/a HTTP/1.1\r\nHost: localhost\r\n\r\n") is None
+    assert world.server.heads.find(b"POST /topics/a HTTP/1.1\r\nHost: localhost\r\n\r\n") is None
 
 
 def test_clients_that_differ_in_name_only_say_the_same(world: World) -> None:
@@ -317,8 +317,8 @@ def test_clients_that_differ_in_name_only_say_the_same(world: World) -> None:
         world.connect().send(KEEP[:-2] + b"User-Agent: " + name + b"\r\n\r\n")
     world.connect().send(line + b"Host: localhost\r\nUser-Agent: one\r\n\r\n")
     # Never sent in these words, but each part of it was.
-    assert world.service.known(line + b"Host: localhost\r\nUser-Agent: two\r\n\r\n") is not None
-    assert world.service.known(line + b"Host: localhost\r\nAccept: */*\r\n\r\n") is None
+    assert world.server.heads.find(line + b"Host: localhost\r\nUser-Agent: two\r\n\r\n") is not None
+    assert world.server.heads.find(line + b"Host: localhost\r\nAccept: */*\r\n\r\n") is None
 
 
 def test_a_host_in_the_request_line_vouches_for_no_header(world: World) -> None:

@@ -12,14 +12,15 @@ from hypothesis import strategies as st
 from hexcast.http.exchange import Body, Plan
 from hexcast.http.h1.parser import MAX_HEADERS, MAX_LINE, MAX_UNWANTED, Incoming, MessageReader
 from hexcast.http.request import Request
+from hexcast.model.caller import Caller
 from hexcast.model.problem import Problem
 
 BODIES = {"POST": Body.WHOLE, "PUT": Body.STREAM}
 
 
-def plan(request: Request) -> Plan:
+def judge(request: Request) -> tuple[Caller, Plan]:
     body = BODIES.get(request.method, Body.NONE)
-    return Plan(lambda exchange, body: None, body, 1000 if body is Body.WHOLE else 0)
+    return Caller(), Plan(lambda exchange, body: None, body, 1000 if body is Body.WHOLE else 0)
 
 
 class Told(NamedTuple):
@@ -33,7 +34,7 @@ class Told(NamedTuple):
 
 def read(data: bytes, cuts: list[int] | None = None) -> Told:
     found: list[Incoming] = []
-    reader = MessageReader(plan, found.append)
+    reader = MessageReader(judge, found.append)
     places = sorted({c % (len(data) + 1) for c in cuts or ()} | {0, len(data)})
     for begin, end in itertools.pairwise(places):
         reader.feed(data[begin:end])
@@ -116,7 +117,7 @@ def test_a_byte_that_is_wrong_raises_nothing(
 
 def fault_of(*pieces: bytes) -> int:
     """The fault after feeding pieces in turn, as far as the first one."""
-    reader = MessageReader(plan, lambda message: None)
+    reader = MessageReader(judge, lambda message: None)
     for piece in pieces:
         reader.feed(piece)
         if reader.fault is not None:
@@ -179,7 +180,7 @@ def test_a_body_that_nobody_wants_is_read_up_to_a_limit_and_kept_nowhere() -> No
     head = b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 90000000\r\n\r\n"
     piece = b"x" * 65_536
     kept: list[Incoming] = []
-    reader = MessageReader(plan, kept.append)
+    reader = MessageReader(judge, kept.append)
     reader.feed(head)
     fed = 0
     while reader.fault is None:
@@ -192,7 +193,7 @@ def test_a_body_that_nobody_wants_is_read_up_to_a_limit_and_kept_nowhere() -> No
 def test_a_streamed_body_is_handed_on_without_limit() -> None:
     head = b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 90000000\r\n\r\n"
     kept: list[Incoming] = []
-    reader = MessageReader(plan, kept.append)
+    reader = MessageReader(judge, kept.append)
     reader.feed(head)
     for _ in range(200):
         reader.feed(b"x" * 65_536)
@@ -236,7 +237,7 @@ def test_an_old_client_cannot_switch_protocols() -> None:
 
 
 def test_a_refusal_of_the_plan_that_leaves_the_connection_whole() -> None:
-    def refuse(request: Request) -> Plan:
+    def refuse(request: Request) -> tuple[Caller, Plan]:
         raise Problem(404, "no")
 
     found: list[Incoming] = []
@@ -249,7 +250,7 @@ def test_a_refusal_of_the_plan_that_leaves_the_connection_whole() -> None:
 
 def test_an_expectation_that_cannot_be_met() -> None:
     found: list[Incoming] = []
-    reader = MessageReader(plan, found.append)
+    reader = MessageReader(judge, found.append)
     reader.feed(b"POST / HTTP/1.1\r\nHost: a\r\nExpect: wonders\r\nContent-Length: 0\r\n\r\n")
     assert reader.fault is None and found[0].plan.body is Body.NONE
 

@@ -12,10 +12,12 @@ from hpack import Encoder
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from hexcast.http.context import Service
-from hexcast.http.exchange import Body, Exchange, Plan, Response
+from hexcast.http.context import ServerContext
+from hexcast.http.exchange import Body, Exchange, Plan
 from hexcast.http.h2.connection import MAX_STREAMS, PREFACE, H2Connection
 from hexcast.http.request import Request
+from hexcast.http.response import Response
+from hexcast.model.caller import Caller
 from hexcast.model.counters import Counters
 
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW, MORE = range(10)
@@ -89,7 +91,7 @@ class Held:
         self.over = 0
         self.write(ANSWER)
 
-    def gone(self) -> None:
+    def disconnected(self) -> None:
         self.over += 1
 
     def pause(self) -> None:
@@ -104,12 +106,18 @@ class World:
     def __init__(self) -> None:
         self.now = 0.0
         self.held: list[Held] = []
-        self.service = Service(self._plan, Counters(), lambda: self.now, lambda: 0.0)
+        self.server = ServerContext(
+            lambda request, address: Caller(),
+            self._plan,
+            Counters(),
+            lambda: self.now,
+            lambda: 0.0,
+        )
         self.wire = Wire()
-        self.connection = H2Connection(self.service)
+        self.connection = H2Connection(self.server)
         self.connection.connection_made(self.wire)
 
-    def _plan(self, request: Request) -> Plan:
+    def _plan(self, request: Request, caller: Caller) -> Plan:
         if request.method == "GET":
             return Plan(self._hold)
         return Plan(
@@ -160,7 +168,7 @@ def play(said: list[FrameTuple], cuts: list[int]) -> None:
         data = data[max(cut, 0) :]
         connection = world.connection
         assert len(connection.streams) <= MAX_STREAMS
-        assert connection.queued >= 0 and connection.gathered >= 0
+        assert connection.queued >= 0 and connection.buffered >= 0
     sent = frames(world.wire.sent)
     assert sent[0][0] == SETTINGS
     if world.connection.finished:

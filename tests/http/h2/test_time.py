@@ -13,11 +13,13 @@ import pytest
 from h2.errors import ErrorCodes
 from hyperframe.frame import HeadersFrame
 
-from hexcast.http.context import Service
-from hexcast.http.exchange import Body, Exchange, Plan, Response
+from hexcast.http.context import ServerContext
+from hexcast.http.exchange import Body, Exchange, Plan
 from hexcast.http.h2.connection import H2Connection
 from hexcast.http.h2.sender import STALL_SECONDS
 from hexcast.http.request import Request
+from hexcast.http.response import Response
+from hexcast.model.caller import Caller
 from hexcast.model.counters import Counters
 from hexcast.ways.websocket.session import Session
 from tests.support.fakes import Sent, World
@@ -83,12 +85,14 @@ class Bench:
         self.now = 1000.0
         self.requests: list[Request] = []
 
-        def plan(request: Request) -> Plan:
+        def plan(request: Request, caller: Caller) -> Plan:
             self.requests.append(request)
             return Plan(answer, body, 100_000)
 
-        self.service = Service(plan, Counters(), lambda: self.now, lambda: 0.0)
-        self.connection = H2Connection(self.service)
+        self.server = ServerContext(
+            lambda request, address: Caller(), plan, Counters(), lambda: self.now, lambda: 0.0
+        )
+        self.connection = H2Connection(self.server)
         self.pipe = Pipe()
         self.client = h2.connection.H2Connection(
             h2.config.H2Configuration(client_side=True, header_encoding="utf-8")
@@ -120,7 +124,7 @@ class Bench:
     def wait(self, seconds: float) -> None:
         for _ in range(int(seconds * 4) + 2):
             self.now += 0.25
-            self.service.turn()
+            self.server.tick()
         self.swap()
 
     def came(self, kind: type[Any]) -> list[Any]:
@@ -133,7 +137,7 @@ def respond(exchange: Exchange, body: bytes) -> None:
 
 def test_an_idle_connection_gets_goaway() -> None:
     bench = Bench(respond)
-    bench.wait(bench.service.idle)
+    bench.wait(bench.server.idle)
     assert [e.error_code for e in bench.came(h2.events.ConnectionTerminated)] == [0]
     assert bench.pipe.closed and not bench.pipe.aborted
 
@@ -152,7 +156,7 @@ def test_wake_calls_the_owner() -> None:
 
     def hold(exchange: Exchange, body: bytes) -> None:
         exchange.handler = held
-        exchange.wake(10)
+        exchange.set_deadline(10)
 
     bench = Bench(hold)
     bench.request()
@@ -166,19 +170,19 @@ def test_a_body_that_never_ends_gets_408() -> None:
     bench = Bench(respond, Body.WHOLE)
     for _ in range(100):
         bench.request(end=False)
-    bench.wait(bench.service.body)
+    bench.wait(bench.server.body)
     heads = bench.came(h2.events.ResponseReceived)
     assert [dict(e.headers)[":status"] for e in heads] == ["408"] * 100
     assert not bench.connection.streams
-    assert bench.connection.gathered == 0
-    bench.wait(bench.service.idle)
+    assert bench.connection.buffered == 0
+    bench.wait(bench.server.idle)
     assert bench.pipe.closed
 
 
 def test_a_header_block_that_never_ends_ends_the_connection() -> None:
     bench = Bench(respond)
     bench.connection.data_received(HeadersFrame(1, data=b"\x82").serialize())
-    bench.wait(bench.service.head)
+    bench.wait(bench.server.head)
     told = bench.came(h2.events.ConnectionTerminated)
     assert [e.error_code for e in told] == [ErrorCodes.ENHANCE_YOUR_CALM]
     bench.wait(5)
@@ -190,9 +194,9 @@ def test_a_header_block_is_timed_although_a_stream_is_open() -> None:
     bench = Bench(lambda exchange, _: setattr(exchange, "handler", held))
     bench.request()
     bench.connection.data_received(HeadersFrame(3, data=b"\x82").serialize())
-    bench.wait(bench.service.head)
+    bench.wait(bench.server.head)
     assert bench.came(h2.events.ConnectionTerminated)
-    assert held.told == ["gone"]
+    assert held.told == ["disconnected"]
 
 
 def test_an_answer_that_nobody_takes_is_given_up() -> None:
@@ -277,7 +281,7 @@ class Pinging(Held):
 
     def timeout(self) -> None:
         self.exchange.ping()
-        self.exchange.wake(10)
+        self.exchange.set_deadline(10)
 
 
 @pytest.mark.parametrize("answers", [True, False])
@@ -291,7 +295,7 @@ def test_a_client_that_answers_no_ping_is_let_go(*, answers: bool) -> None:
     for _ in range(20):
         for _ in range(40):
             bench.now += 0.25
-            bench.service.turn()
+            bench.server.tick()
         if answers:
             bench.swap()
     assert bench.pipe.aborted is not answers
@@ -302,8 +306,8 @@ def world_batch(body: bytes) -> tuple[World, Sent]:
     world = World()
     head = {"content-type": "application/x-ndjson"}
     exchange = world.ask("/topics", head, method="POST")
-    assert exchange.sink is not None
-    exchange.sink.feed(body)
+    assert exchange.body_reader is not None
+    exchange.body_reader.feed(body)
     return world, exchange
 
 
@@ -313,8 +317,8 @@ def test_a_line_that_stands_still_ends_its_batch() -> None:
     assert exchange.alarm and handler is not None
     for _ in range(3):
         handler.timeout()
-        assert exchange.sink is not None
-        exchange.sink.feed(b" ")
+        assert exchange.body_reader is not None
+        exchange.body_reader.feed(b" ")
     assert not exchange.body
     handler.timeout()
     handler.timeout()

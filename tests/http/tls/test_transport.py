@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from hexcast.http.context import Service
-from hexcast.http.exchange import Plan, Response
+from hexcast.http.context import ServerContext
+from hexcast.http.exchange import Plan
+from hexcast.http.response import Response
 from hexcast.http.tls.context import Tls
 from hexcast.http.tls.dev_certificate import make
-from hexcast.http.tls.transport import FAREWELL_SECONDS, HANDSHAKE_SECONDS, PIECE, TlsTransport
+from hexcast.http.tls.transport import CLOSE_SECONDS, HANDSHAKE_SECONDS, MAX_CHUNK, TlsTransport
+from hexcast.model.caller import Caller
 from hexcast.model.counters import Counters
 from tests.support.harness import seeded
 
@@ -80,12 +82,13 @@ class Both:
 
     def __init__(self, context: ssl.SSLContext) -> None:
         self.now = 100.0
-        self.service = Service(
-            lambda request: Plan(lambda exchange, body: exchange.respond(Response(204))),
+        self.shared = ServerContext(
+            lambda request, address: Caller(address=address),
+            lambda request, caller: Plan(lambda exchange, body: exchange.respond(Response(204))),
             Counters(), lambda: self.now, lambda: 0.0, secure=True,
         )  # fmt: skip
         self.below = Below()
-        self.server = TlsTransport(self.service, context)
+        self.server = TlsTransport(self.shared, context)
         self.server.connection_made(self.below)
         trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
@@ -124,7 +127,7 @@ class Both:
         got = b""
         while True:
             try:
-                piece = self.client.read(PIECE)
+                piece = self.client.read(MAX_CHUNK)
             except (ssl.SSLWantReadError, ssl.SSLZeroReturnError):
                 return got
             if not piece:
@@ -134,7 +137,7 @@ class Both:
     def later(self, seconds: float) -> None:
         """Let the wheel turn that far."""
         self.now += seconds
-        self.service.turn()
+        self.shared.tick()
 
 
 @pytest.fixture(scope="module")
@@ -157,17 +160,17 @@ async def test_speaks_the_protocol_that_alpn_settles(both: Both) -> None:
     assert both.client.selected_alpn_protocol() == "h2"
     assert type(both.server.get_protocol()).__name__ == "H2Connection"
     assert both.heard()[3] == 4  # SETTINGS
-    assert both.service.counters.connections == 1
+    assert both.shared.counters.connections == 1
     both.server.connection_lost(None)
-    assert both.service.counters.connections == 0
-    assert not both.service.connections
+    assert both.shared.counters.connections == 0
+    assert not both.shared.connections
 
 
 async def test_everything_comes_through_in_both_directions(both: Both) -> None:
     chance = seeded("through")
     above = Above()
     both.open(above)
-    for size in (1, 100, PIECE, PIECE + 1, 300_000):
+    for size in (1, 100, MAX_CHUNK, MAX_CHUNK + 1, 300_000):
         data = chance.randbytes(size)
         both.server.write(memoryview(data))
         assert both.heard() == data
@@ -183,7 +186,7 @@ async def test_nothing_is_handed_on_while_reading_is_paused(both: Both) -> None:
     data = bytes(200_000)
     both.client.write(data)
     both.carry()
-    assert 50_000 < len(above.got) <= 50_000 + PIECE
+    assert 50_000 < len(above.got) <= 50_000 + MAX_CHUNK
     assert "pause" in both.below.events
     above.pause_after = -1
     both.server.resume_reading()
@@ -199,7 +202,7 @@ async def test_a_handshake_has_a_deadline(both: Both) -> None:
     both.later(4)
     assert both.below.events == ["abort"]
     both.server.connection_lost(None)
-    assert both.service.counters.connections == 0
+    assert both.shared.counters.connections == 0
 
 
 async def test_what_is_no_tls_is_closed(both: Both) -> None:
@@ -207,12 +210,12 @@ async def test_what_is_no_tls_is_closed(both: Both) -> None:
     assert both.below.events == ["close"]
     both.server.data_received(b"more")
     both.server.connection_lost(None)
-    assert not both.service.connections
+    assert not both.shared.connections
 
 
 async def test_a_stop_cuts_a_handshake_off(both: Both) -> None:
     both.server.data_received(b"\x16\x03\x01")
-    for connection in list(both.service.connections):
+    for connection in list(both.shared.connections):
         connection.drain()
     assert both.below.events == ["abort"]
 
@@ -245,7 +248,7 @@ async def test_a_close_waits_for_the_client_a_while(both: Both) -> None:
     both.server.write(b"too late")
     assert both.below.events == ["eof"]
     assert both.heard() == b"the last words"
-    both.later(FAREWELL_SECONDS - 1)
+    both.later(CLOSE_SECONDS - 1)
     assert both.below.events == ["eof"]
     both.later(3)
     assert both.below.events == ["eof", "abort"]
@@ -257,7 +260,7 @@ async def test_a_slow_client_gets_all_that_was_sent_before_a_close(both: Both) -
     both.server.close()
     for queued in (60_000, 30_000, 10):
         both.below.queued = queued
-        both.later(FAREWELL_SECONDS + 2)
+        both.later(CLOSE_SECONDS + 2)
         assert both.below.events == ["eof"]
-    both.later(FAREWELL_SECONDS + 2)  # it takes nothing any more
+    both.later(CLOSE_SECONDS + 2)  # it takes nothing any more
     assert both.below.events == ["eof", "abort"]

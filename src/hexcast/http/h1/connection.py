@@ -8,9 +8,10 @@ that is finished, so that answers leave in the order of the requests (9.3.2). Ru
 2. A plan runs when its message is at the front and, unless it streams, complete.
 3. While an exchange is open and more messages wait, nothing is read: the queue is bounded by what
    one read brings.
-4. Between messages there is no reader, and of a message that was run nothing is kept: an idle
-   subscriber costs neither.
-5. A complete head that was read before is not parsed again (`Service.known`).
+4. Between messages there is no reader, and nothing of a message that was run is kept: an idle
+   subscriber has neither.
+5. A complete head that was parsed before is not parsed again (`HeadCache`). It is judged again:
+   each request gets its own caller and plan.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ import asyncio
 from collections import deque
 from typing import cast
 
-from ...model import Problem
-from ..context import Service
-from ..exchange import Body, Tunnel
+from ...model import Caller, Problem
+from ..address import client_address
+from ..context import ServerContext
+from ..exchange import Body, Plan, Tunnel
 from ..problems import refusal
 from ..request import Request
 from .exchange import H1Exchange
@@ -43,26 +45,28 @@ class H1Connection(asyncio.Protocol):
         "_reading",
         "_refused",
         "_rest",
+        "address",
         "bucket",
         "discarded",
         "due",
         "exchange",
         "finished",
         "queue",
-        "service",
+        "server",
         "transport",
         "tunnel",
         "writable",
     )
 
-    def __init__(self, service: Service) -> None:
-        self.service = service
+    def __init__(self, server: ServerContext) -> None:
+        self.server = server
         self.transport: asyncio.Transport = cast(asyncio.Transport, None)  # from connection_made
+        self.address: str | None = None  # the client's, once a request needs it
         self.exchange: H1Exchange | None = None  # the one that is open
         self.queue: deque[Incoming] | None = None  # None where it is empty, but in a pump
         self.tunnel: Tunnel | None = None  # who reads, once the protocol was switched
-        self.due = 0.0  # the wheel's
-        self.bucket = 0  # the wheel's
+        self.due = 0.0  # of the timer wheel
+        self.bucket = 0  # of the timer wheel
         self.finished = False  # no more requests are taken
         self.discarded = -1  # bytes thrown away while it lingers; -1 while it does not
         self.writable = True
@@ -77,14 +81,14 @@ class H1Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
-        service = self.service
-        service.connections.add(self)
-        service.counters.connections += 1
-        service.wheel.set(self, service.clock() + service.head)
+        server = self.server
+        server.connections.add(self)
+        server.counters.connections += 1
+        server.timers.set(self, server.clock() + server.head)
 
     def data_received(self, data: bytes) -> None:
-        service = self.service
-        service.counters.received += len(data)
+        server = self.server
+        server.counters.received += len(data)
         if self.tunnel is not None:
             self.tunnel.feed(data)
             return
@@ -92,9 +96,8 @@ class H1Connection(asyncio.Protocol):
             self._discard(len(data))
             return
         if self._reader is None and self.exchange is None and not self.queue:
-            request = service.known(data)
-            if request is not None and request.plan is not None:
-                self._run_known(request)
+            request = server.heads.find(data)
+            if request is not None and self._run_known(request):
                 return
         self._read(data)
 
@@ -107,15 +110,15 @@ class H1Connection(asyncio.Protocol):
         exchange = self.exchange
         if exchange is None:
             return False
-        if exchange.handler is not None and exchange.sink is None:
+        if exchange.handler is not None and exchange.body_reader is None:
             return False  # a client that waits has gone: half-closed looks the same as closed
         self._eof = True
         return True
 
     def connection_lost(self, error: Exception | None) -> None:
-        service = self.service
-        service.counters.connections -= 1
-        service.wheel.cancel(self)
+        server = self.server
+        server.counters.connections -= 1
+        server.timers.remove(self)
         self.finished = True
         self._reader = None
         self.queue = None
@@ -123,26 +126,26 @@ class H1Connection(asyncio.Protocol):
         if exchange is not None:
             exchange.open = False
             if exchange.handler is not None:
-                exchange.handler.gone()
-        service.left(self)
+                exchange.handler.disconnected()
+        server.remove(self)
 
     def pause_writing(self) -> None:
         self.writable = False
         if self.exchange is not None and self.exchange.handler is not None:
             self.exchange.handler.pause()
         if self.tunnel is None:
-            self._mind_reading()
+            self._update_read_flow()
 
     def resume_writing(self) -> None:
         self.writable = True
         if self.exchange is not None and self.exchange.handler is not None:
             self.exchange.handler.resume()
         if self.tunnel is None:
-            self._mind_reading()
+            self._update_read_flow()
             self._pump()
 
     def timeout(self) -> None:
-        """The wheel's call: a deadline of the exchange, or of the connection."""
+        """a deadline of the exchange, or of the connection."""
         if self.discarded >= 0:
             self.transport.abort()
         elif self.exchange is not None:
@@ -166,24 +169,44 @@ class H1Connection(asyncio.Protocol):
 
     # Reading
 
-    def _run_known(self, request: Request) -> None:
-        """Run a request whose head was read before: rule 5."""
-        assert request.plan is not None
-        self.service.counters.requests += 1
-        self.due = 0.0
-        self.exchange = exchange = H1Exchange(self, request)
+    def _judge(self, request: Request) -> tuple[Caller, Plan]:
+        """Who makes a request, and how it is answered. Raises Problem."""
+        address = self.address
+        if address is None:
+            address = self.address = client_address(self.transport)
+        return self.server.judge(request, address)
+
+    def _run_known(self, request: Request) -> bool:
+        """Run a request whose head was parsed before: rule 5. False: read it as any other."""
+        server, address = self.server, self.address
+        try:
+            if address is None:
+                caller, plan = self._judge(request)
+            else:  # as in _judge, without its two calls: this is what a poll costs
+                caller = server.identify(request, address)
+                plan = server.plan(request, caller)
+        except Problem as problem:
+            if problem.close:
+                return False
+            caller, plan = Caller(), refusal(problem)
+        if plan.body is not Body.NONE:
+            return False
+        server.counters.requests += 1
+        server.timers.clear(self)
+        self.exchange = exchange = H1Exchange(self, request, caller)
         self._pumping = True
-        exchange.run(request.plan, b"")
-        self._tell_if_full(exchange)
+        exchange.run(plan, b"")
+        self._pause_if_blocked(exchange)
         self._pumping = False
         self._settle()
+        return True
 
     def _read(self, data: bytes) -> None:
         reader = self._reader
         alone = reader is None
         if reader is None:
             reader = self._reader = MessageReader(
-                self.service.plan, self._begin, secure=self.service.secure
+                self._judge, self._begin, secure=self.server.secure
             )
         reader.feed(data)
         if reader.rest is not None:
@@ -197,26 +220,26 @@ class H1Connection(asyncio.Protocol):
         self._pump()
         if self.exchange is None and self._reader is not None and not self.finished:
             # From the first byte of a head, or a body, on: not prolonged by those that follow.
-            service = self.service
-            limit = service.head if self._reader.in_head else service.body
-            if not self.due or self.due > service.clock() + limit:
-                service.wheel.set(self, service.clock() + limit)
+            server = self.server
+            limit = server.head if self._reader.in_head else server.body
+            if not self.due or self.due > server.clock() + limit:
+                server.timers.set(self, server.clock() + limit)
 
     def _begin(self, message: Incoming) -> None:
         """A head is complete."""
-        self.due = 0.0
+        self.server.timers.clear(self)
         if self.queue is None:
             self.queue = deque()
         self.queue.append(message)
 
     def _remember(self, data: bytes) -> None:
-        """Keep how a head was read, if `data` was just that and nothing else."""
+        """Keep the parse of a head, if `data` was a whole head and nothing else."""
         queue = self.queue
         if queue is None or len(queue) != 1 or len(data) > MAX_REMEMBERED:
             return
         alone = data.find(b"\r\n\r\n") == len(data) - 4
         if alone and queue[0].plan.body is Body.NONE and not queue[0].expects:
-            self.service.remember(bytes(data), queue[0].request)
+            self.server.heads.add(bytes(data), queue[0].request)
 
     def _refuse(self, problem: Problem) -> None:
         """Answer what is malformed after all that came before it, and then close."""
@@ -228,7 +251,7 @@ class H1Connection(asyncio.Protocol):
                 # Its answer has begun, or its body was being taken: nothing more can be said.
                 self.transport.abort()
                 return
-        refused = Incoming(Request("GET", b"/", (), keep_alive=False), refusal(problem))
+        refused = Incoming(Request("GET", b"/", (), keep_alive=False), Caller(), refusal(problem))
         refused.complete = True
         self._refused = True
         if queue is None:
@@ -250,7 +273,9 @@ class H1Connection(asyncio.Protocol):
                 break
             exchange = message.exchange
             assert isinstance(exchange, H1Exchange)
-            if exchange.open and exchange.sink is not None:
+            if exchange.open and message.plan.body is Body.STREAM:
+                if exchange.body_reader is None:
+                    break  # the plan answers later: until then its body waits here
                 self._give_body(message, exchange)
             if not message.complete:
                 if not exchange.open:
@@ -272,9 +297,11 @@ class H1Connection(asyncio.Protocol):
                 return False
             if plan.body is Body.NONE and not expects:
                 return False
-        self.service.counters.requests += 1
-        self.due = 0.0
-        self.exchange = message.exchange = exchange = H1Exchange(self, message.request)
+        self.server.counters.requests += 1
+        self.server.timers.clear(self)
+        self.exchange = message.exchange = exchange = H1Exchange(
+            self, message.request, message.caller
+        )
         if message.upgrade:
             exchange.may_tunnel = True
             exchange.keep_alive = False  # what follows may not be HTTP/1.1
@@ -285,10 +312,10 @@ class H1Connection(asyncio.Protocol):
         elif plan.body is Body.STREAM and expects:
             self._continue(message)
         exchange.run(plan, body)
-        self._tell_if_full(exchange)
+        self._pause_if_blocked(exchange)
         return True
 
-    def _tell_if_full(self, exchange: H1Exchange) -> None:
+    def _pause_if_blocked(self, exchange: H1Exchange) -> None:
         """The socket may have filled before anyone owned the exchange."""
         if not self.writable and exchange.handler is not None:
             exchange.handler.pause()
@@ -300,23 +327,23 @@ class H1Connection(asyncio.Protocol):
 
     def _give_body(self, message: Incoming, exchange: H1Exchange) -> None:
         """Hand on what has come of a body that is taken as it comes."""
-        assert exchange.sink is not None
+        assert exchange.body_reader is not None
         parts, message.parts = message.parts, []
         for part in parts:
-            exchange.sink.feed(part)
+            exchange.body_reader.feed(part)
             if not exchange.open:
                 return
         if message.complete:
-            exchange.sink.eof()
+            exchange.body_reader.eof()
 
     def done(self, exchange: H1Exchange) -> None:
         """An exchange has finished."""
         exchange.open = False
-        exchange.handler = exchange.sink = None
+        exchange.handler = exchange.body_reader = None
         if self.exchange is exchange:
             self.exchange = None
-            self.due = 0.0
-        if not exchange.keep_alive or self.service.draining:
+            self.server.timers.clear(self)
+        if not exchange.keep_alive or self.server.draining:
             self.finished = True
         if not self._pumping:
             if self.queue:
@@ -342,22 +369,28 @@ class H1Connection(asyncio.Protocol):
                 elif self.discarded < 0:
                     self.transport.close()
                 return
-            service, reader = self.service, self._reader
-            limit = service.idle
+            server, reader = self.server, self._reader
+            limit = server.idle
             if reader is not None:
-                limit = service.head if reader.in_head else service.body
+                limit = server.head if reader.in_head else server.body
             if not self.due:
-                service.wheel.set(self, service.clock() + limit)
-        self._mind_reading()
+                server.timers.set(self, server.clock() + limit)
+        self._update_read_flow()
 
-    def _mind_reading(self) -> None:
+    def _update_read_flow(self) -> None:
         """Read only what can be taken in: rule 3."""
         queue, exchange = self.queue, self.exchange
         waiting = exchange is not None and (
-            exchange.full or bool(queue and queue[-1].exchange is None)
+            exchange.reading_paused or bool(queue and queue[-1].exchange is None)
         )
-        stuck = not self.writable and (exchange is None or exchange.handler is None)
-        self.set_reading(not (waiting or stuck))
+        blocked = not self.writable and (exchange is None or exchange.handler is None)
+        self.set_reading(not (waiting or blocked))
+
+    def resume_body(self) -> None:
+        """Read on, and hand over what came before there was a reader."""
+        self.set_reading(True)
+        if self.queue:
+            self._pump()
 
     def set_reading(self, wanted: bool) -> None:
         """Read from the socket, or leave the sender to wait."""
@@ -379,7 +412,7 @@ class H1Connection(asyncio.Protocol):
         self.discarded = 0
         if self.transport.can_write_eof():
             self.transport.write_eof()
-        self.service.wheel.set(self, self.service.clock() + LINGER_SECONDS)
+        self.server.timers.set(self, self.server.clock() + LINGER_SECONDS)
         self.set_reading(True)
 
     def _discard(self, size: int) -> None:

@@ -1,7 +1,21 @@
-"""HTTP/1.1 messages without I/O: bytes in, `Incoming` requests out, with the limits on them.
+"""HTTP/1.1 messages without I/O: bytes in, `Incoming` requests out, within limits.
 
-llhttp (through httptools) reads the grammar of RFC 9112; what it would gather without bound is
-bounded here. A reader lives only while a message is under way.
+Theory of operation. llhttp (through httptools) parses the grammar of RFC 9112 and calls back with
+each part. It buffers a request line or a header line until the line ends, without a bound, and
+reports nothing meanwhile; so the bounds are kept here, from outside. Rules:
+
+1. A part that was reported is counted by its callback: the request line in `on_url`, headers in
+   `on_header`, a body in `on_body`. Each refuses as soon as its own limit is passed.
+2. A line that has not ended is not reported. `_unread` counts the bytes that were fed since the
+   last place that is known to be reported: the end of the last whole line, or of the last body.
+   A head is refused once `_unread` passes what a line and the headers may have together.
+3. Of the head's beginning inside of what is fed, only an upper bound is known (its last line end,
+   or the bodies before it), so a head may be refused late, by at most one read, never early.
+4. A body in chunks has framing that is not data. What was fed for a body beyond its data is
+   counted in `_framing`, and is bounded by `MAX_FRAMING` for each byte of data.
+5. After a fault nothing more is fed. `fault` has the problem to answer with.
+
+A reader lives only while a message is in progress.
 """
 
 from __future__ import annotations
@@ -10,7 +24,7 @@ from collections.abc import Callable
 
 import httptools
 
-from ...model import Problem
+from ...model import Caller, Problem
 from ..exchange import Body, Exchange, Plan
 from ..problems import refusal
 from ..request import Request
@@ -22,16 +36,19 @@ MAX_HEADERS = 16 * 1024
 MAX_FRAMING = 16
 """Bytes of chunk framing for each byte of data: chunks of one byte have five."""
 MAX_UNWANTED = 4 * 2**20
-"""Bytes of a body that nobody wants which are read all the same, to keep the connection."""
+"""Bytes of an unwanted body that are read all the same, to keep the connection."""
 
 
 class Incoming:
-    """One request on its way in."""
+    """One request that is being read."""
 
-    __slots__ = ("complete", "exchange", "expects", "parts", "plan", "request", "size", "upgrade")
+    __slots__ = (
+        "caller", "complete", "exchange", "expects", "parts", "plan", "request", "size", "upgrade",
+    )  # fmt: skip
 
-    def __init__(self, request: Request, plan: Plan) -> None:
+    def __init__(self, request: Request, caller: Caller, plan: Plan) -> None:
         self.request = request
+        self.caller = caller
         self.plan = plan
         self.parts: list[bytes] = []  # of the body, not yet taken
         self.size = 0  # of the body so far
@@ -42,20 +59,20 @@ class Incoming:
 
 
 class _Stop(Exception):
-    """Ends parsing from inside a callback; the reason is in the reader's `fault`."""
+    """Ends parsing from inside a callback, after the reader's `fault` was set."""
 
 
 class MessageReader:
     """Reads messages and hands each to `begin` as soon as its head is complete.
 
-    `plan` settles how a request is answered. After `feed`: `in_head` says whether a head is under
-    way, `fault` why nothing more can be read, `rest` what came behind a request that asks for
-    another protocol.
+    `judge` decides who makes a request and how it is answered. After `feed`: `in_head` is whether
+    a head is in progress, `fault` is why nothing more can be read, `rest` is what followed a
+    request that switches to another protocol.
     """
 
     def __init__(
         self,
-        plan: Callable[[Request], Plan],
+        judge: Callable[[Request], tuple[Caller, Plan]],
         begin: Callable[[Incoming], None],
         *,
         secure: bool = False,
@@ -63,7 +80,7 @@ class MessageReader:
         self.in_head = False
         self.fault: Problem | None = None
         self.rest: bytes | None = None
-        self._plan = plan
+        self._judge = judge
         self._begin = begin
         self._secure = secure
         self._message: Incoming | None = None  # the newest
@@ -71,15 +88,15 @@ class MessageReader:
         self._url = b""
         self._fields: list[tuple[str, str]] = []
         self._fields_size = 0
-        self._unread = 0  # bytes fed for the head under way, after those it began in
+        self._unread = 0  # rule 2
         self._began = False  # in the bytes being fed
         self._body_fed = 0  # of the bytes being fed, those of bodies
-        self._line_over = False  # the request line under way is complete
-        self._framing = 0  # bytes fed for the body under way that were not its data
+        self._line_over = False  # the request line in progress has ended
+        self._framing = 0  # rule 4
 
     @property
     def idle(self) -> bool:
-        """Whether no message is under way."""
+        """Whether no message is in progress."""
         return not self.in_head and (self._message is None or self._message.complete)
 
     def feed(self, data: bytes) -> None:
@@ -98,9 +115,7 @@ class MessageReader:
             if self.fault is None:
                 self.fault = self._malformed(data, error)
         else:
-            # The parser gathers a line that does not end. Where a head began inside of `data` is
-            # not known: its whole lines were counted by the callbacks, bodies came before it, what
-            # is left is here.
+            # Rules 2 and 3.
             line = data.rfind(self._url[-64:]) if self._began else 0
             self._line_over = self._line_over or data.find(b"\n", line) >= 0
             started = self._unread
@@ -117,7 +132,7 @@ class MessageReader:
     def _malformed(self, data: bytes, error: Exception) -> Problem | None:
         last = self._message
         if self.idle and last is not None and not last.request.keep_alive:
-            return None  # what follows a connection's last request is nobody's
+            return None  # bytes after a connection's last request are ignored
         if isinstance(error, httptools.HttpParserInvalidMethodError) and data[:1].isalpha():
             return Problem(501, "there is no such method", close=True)
         return Problem(400, f"the request is malformed: {error}", close=True)
@@ -170,17 +185,17 @@ class MessageReader:
             expect = request.header("expect").lower()
             if expect and version == "1.1" and expect != "100-continue":
                 raise Problem(417, "only 100-continue can be expected")
-            plan = request.plan = self._plan(request)
+            caller, plan = self._judge(request)
         except Problem as problem:
             if problem.close:
                 self._stop(problem)
-            # What the head means is not known, but where it ends is.
+            # The head has no meaning, but its end is known.
             request = Request(method, b"/", self._fields, version=version, keep_alive=keep)
-            plan = refusal(problem)
+            caller, plan = Caller(), refusal(problem)
         length = request.header("content-length")
         if plan.limit and length and int(length) > plan.limit:
             self._stop(_too_large(plan.limit))
-        self._message = Incoming(request, plan)
+        self._message = Incoming(request, caller, plan)
         self._begin(self._message)
 
     def on_body(self, data: bytes) -> None:

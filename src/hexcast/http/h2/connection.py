@@ -2,7 +2,7 @@
 
 Theory of operation. Bytes go past a `FrameGuard` to the `h2` library's state machine, which brings
 events; a request becomes an exchange, whose plan is run as soon as its body is as the plan wants
-it. What the state machine has to send, and the DATA frames that `Output` writes, leave in the order
+it. What the state machine has to send, and the DATA frames that `Sender` writes, leave in the order
 in which they were made: whoever makes it say something flushes it. Rules:
 
 1. While a read is worked through, everything is gathered and leaves with one write.
@@ -41,16 +41,18 @@ from h2.events import (
 from h2.exceptions import ProtocolError, StreamClosedError
 from h2.settings import SettingCodes, Settings
 
-from ...model import Problem
-from ..context import Service
-from ..exchange import Body, Response
+from ...model import Caller, Problem
+from ..address import client_address
+from ..context import ServerContext
+from ..exchange import Body
 from ..problems import refusal
 from ..request import Request
+from ..response import Response
 from . import push as h2_push
 from .exchange import H2Exchange
 from .guard import PREFACE, RESET_COST, Abuse, FrameGuard
 from .requests import Malformed, check_trailers, read_request
-from .sender import Output
+from .sender import Sender
 
 __all__ = ["PREFACE", "H2Connection"]
 
@@ -61,7 +63,7 @@ MAX_HEADER_LIST = 32 * 1024
 MAX_QUEUED = 4 * 2**20
 """Bytes of answers that wait for windows, over all streams, above which no plan is run."""
 
-MAX_GATHERED = 4 * 2**20
+MAX_BUFFERED = 4 * 2**20
 """Bytes held until more has come, over all streams, above which only the oldest goes on."""
 
 CONNECTION_WINDOW = 2**20
@@ -113,28 +115,51 @@ class H2Connection(asyncio.Protocol):
     """A client's connection."""
 
     __slots__ = (
-        "_corked", "_discarded", "_goaway_sent", "_guard", "_out", "_reading",
-        "_received", "_unheard", "_uploads", "_waiting", "blocked", "bucket", "due", "finished",
-        "gathered", "machine", "pushed", "pushes", "queued", "sent", "sent_bytes", "service",
-        "streams", "transport", "writable",
+        "_address",
+        "_corked",
+        "_discarded",
+        "_goaway_sent",
+        "_guard",
+        "_out",
+        "_reading",
+        "_received",
+        "_unanswered_ping",
+        "_uploads",
+        "_waiting",
+        "blocked_senders",
+        "bucket",
+        "buffered",
+        "due",
+        "finished",
+        "machine",
+        "pushed",
+        "pushes",
+        "queued",
+        "sent",
+        "sent_bytes",
+        "server",
+        "streams",
+        "transport",
+        "writable",
     )  # fmt: skip
 
-    def __init__(self, service: Service) -> None:
-        self.service = service
+    def __init__(self, server: ServerContext) -> None:
+        self.server = server
         self.transport: asyncio.Transport = cast(asyncio.Transport, None)  # from connection_made
         self.machine = _Machine(_CONFIG)
         self.streams: dict[int, H2Exchange] = {}
-        self.pushes: dict[int, Output] = {}  # pushed answers that wait for a window
-        self.blocked: dict[Output, None] = {}  # outputs that wait for a window
+        self.pushes: dict[int, Sender] = {}  # pushed answers that wait for a window
+        self.blocked_senders: dict[Sender, None] = {}  # outputs that wait for a window
         self.queued = 0  # bytes that wait so
-        self.gathered = 0  # bytes that are held until more has come
+        self.buffered = 0  # bytes that are held until more has come
         self.sent = 0  # DATA frames since the guard was told
         self.sent_bytes = 0  # bytes of them
         self.writable = True
         self.finished = False  # the connection is lost, or will be once all is written
-        self.due = 0.0  # the wheel's
-        self.bucket = 0  # the wheel's
-        self._guard = FrameGuard(service.clock())
+        self.due = 0.0  # of the timer wheel
+        self.bucket = 0  # of the timer wheel
+        self._address: str | None = None  # the client's, once a request needs it
+        self._guard = FrameGuard(server.clock())
         self._out: list[bytes | memoryview] | None = None  # rule 1
         self._waiting: deque[H2Exchange] | None = None  # rule 4
         self._uploads: dict[H2Exchange, None] | None = None  # rule 5, oldest first
@@ -144,16 +169,16 @@ class H2Connection(asyncio.Protocol):
         self._corked = False
         self._discarded = -1  # bytes thrown away while it lingers; -1 while it does not
         self.pushed = 0  # answers, since the connection began
-        self._unheard = 0.0  # when the first ping was sent since which nothing came
+        self._unanswered_ping = 0.0  # when the first ping was sent since which nothing came
 
     # From the transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
-        service = self.service
-        service.connections.add(self)
-        service.counters.connections += 1
-        service.wheel.set(self, service.clock() + service.head)
+        server = self.server
+        server.connections.add(self)
+        server.counters.connections += 1
+        server.timers.set(self, server.clock() + server.head)
         machine = self.machine
         machine.local_settings = _OFFERED
         machine.initiate_connection()
@@ -162,9 +187,9 @@ class H2Connection(asyncio.Protocol):
         self.flush()
 
     def data_received(self, data: bytes) -> None:
-        service = self.service
-        service.counters.received += len(data)
-        self._unheard = 0.0
+        server = self.server
+        server.counters.received += len(data)
+        self._unanswered_ping = 0.0
         if self.finished:
             self._discard(len(data))
             return
@@ -173,7 +198,7 @@ class H2Connection(asyncio.Protocol):
             guard = self._guard
             guard.earn(self.sent, self.sent_bytes)
             self.sent = self.sent_bytes = 0
-            data = guard.feed(data, service.clock(), self.streams)
+            data = guard.feed(data, server.clock(), self.streams)
             if guard.dropped:
                 # Nor has the state machine counted it: by this it is given back as it was taken.
                 self.send(_WINDOW_UPDATE.pack(0, 4, 8, 0, 0, guard.dropped))
@@ -188,7 +213,7 @@ class H2Connection(asyncio.Protocol):
                 self._linger()
             else:
                 self.flush()
-                self._take(events)
+                self._handle_events(events)
         except Abuse as abuse:
             self._fail(abuse.code, str(abuse))
         except Exception:  # noqa: BLE001  # a fault in reading must not reach other clients
@@ -196,7 +221,7 @@ class H2Connection(asyncio.Protocol):
             self._fail(ErrorCodes.INTERNAL_ERROR, "")
         self._send_out()
         if not self.finished:
-            self._mind_time()
+            self._rearm_timer()
         elif self._discarded < 0:
             self._close()
 
@@ -204,36 +229,36 @@ class H2Connection(asyncio.Protocol):
         return False  # what is half open in HTTP/2 is a stream
 
     def connection_lost(self, error: Exception | None) -> None:
-        service = self.service
-        service.counters.connections -= 1
+        server = self.server
+        server.counters.connections -= 1
         self._end()
-        service.wheel.cancel(self)
-        service.left(self)
+        server.timers.remove(self)
+        server.remove(self)
 
     def pause_writing(self) -> None:
         self.writable = False
-        self._mind_reading()
+        self._update_read_flow()
         for exchange in list(self.streams.values()):
-            exchange.stuck()
+            exchange.blocked()
 
     def resume_writing(self) -> None:
         self.writable = True
-        self._mind_reading()
+        self._update_read_flow()
         self._pump()
         for exchange in list(self.streams.values()):
-            exchange.unstuck()
+            exchange.unblocked()
         self._run_waiting()
 
     def timeout(self) -> None:
-        """The wheel's call: a header block that does not end, or nothing to do any more."""
+        """a header block that does not end, or nothing to do any more."""
         if self.finished:
             self.transport.abort()
         elif self._late:
             self._fail(ErrorCodes.ENHANCE_YOUR_CALM, "a header took too long")
         elif self._guard.in_block:
-            self._mind_time()
+            self._rearm_timer()
         elif not self.streams:
-            self._say_goaway(ErrorCodes.NO_ERROR)
+            self._send_goaway(ErrorCodes.NO_ERROR)
             self._end()
             self._close()
 
@@ -248,7 +273,7 @@ class H2Connection(asyncio.Protocol):
         for exchange in list(self.streams.values()):
             if exchange.handler is not None:
                 exchange.handler.drain()
-        self._say_goaway(ErrorCodes.NO_ERROR)
+        self._send_goaway(ErrorCodes.NO_ERROR)
         self._close_if_done()
         self.uncork()
         if self.finished:
@@ -288,10 +313,10 @@ class H2Connection(asyncio.Protocol):
 
     def ping(self) -> None:
         """Show that the connection lives, and end it where the client shows no such thing."""
-        now = self.service.clock()
-        if not self._unheard or not self.writable:
-            self._unheard = now
-        elif now - self._unheard >= SILENT_SECONDS:
+        now = self.server.clock()
+        if not self._unanswered_ping or not self.writable:
+            self._unanswered_ping = now
+        elif now - self._unanswered_ping >= SILENT_SECONDS:
             self.transport.abort()
             return
         self.machine.ping(b"\0" * 8)
@@ -311,7 +336,7 @@ class H2Connection(asyncio.Protocol):
             self._guard.refused(stream, window)
         self.flush()
 
-    def _say_goaway(self, code: ErrorCodes, reason: str = "") -> None:
+    def _send_goaway(self, code: ErrorCodes, reason: str = "") -> None:
         """Written here: the state machine would take it for the end of all streams."""
         if self._goaway_sent:
             return
@@ -321,7 +346,7 @@ class H2Connection(asyncio.Protocol):
 
     # Reading
 
-    def _take(self, events: list[Event]) -> None:
+    def _handle_events(self, events: list[Event]) -> None:
         cancelled: set[int] | None = None
         for event in events:
             if isinstance(event, StreamReset):
@@ -352,16 +377,18 @@ class H2Connection(asyncio.Protocol):
 
     def _begin(self, event: RequestReceived) -> None:
         """A request's head."""
-        service, id = self.service, event.stream_id
-        if self._goaway_sent or service.draining or len(self.streams) >= MAX_STREAMS:
+        server, id = self.server, event.stream_id
+        if self._goaway_sent or server.draining or len(self.streams) >= MAX_STREAMS:
             self.refuse(id, ErrorCodes.REFUSED_STREAM)
             self._guard.charge(1.0, "streams beyond the limit")
             return
-        service.counters.requests += 1
+        server.counters.requests += 1
         upgrade = False
         try:
-            request, upgrade = read_request(event.headers, secure=service.secure)
-            plan = service.plan(request)
+            request, upgrade = read_request(event.headers, secure=server.secure)
+            if self._address is None:
+                self._address = client_address(self.transport)
+            caller, plan = server.judge(request, self._address)
             length = request.header("content-length")
             if plan.limit and length and int(length) > plan.limit:
                 raise Problem(413, f"the body is larger than {plan.limit} bytes")
@@ -371,10 +398,10 @@ class H2Connection(asyncio.Protocol):
             return
         except Problem as problem:
             request = Request("GET", b"/", (), version="2")
-            plan = refusal(problem)
+            caller, plan = Caller(), refusal(problem)
         complete = event.stream_ended is not None
-        exchange = H2Exchange(self, id, request, plan, complete=complete)
-        exchange.tunnelable = upgrade
+        exchange = H2Exchange(self, id, request, caller, plan, complete=complete)
+        exchange.may_tunnel = upgrade
         self.streams[id] = exchange
         if not complete and plan.body is not Body.NONE:
             if request.header("expect").lower() == "100-continue":
@@ -382,7 +409,7 @@ class H2Connection(asyncio.Protocol):
             if plan.body is Body.WHOLE:
                 self._uploads = self._uploads if self._uploads is not None else {}
                 self._uploads[exchange] = None
-                exchange.wake(service.body)
+                exchange.set_deadline(server.body)
         self._run_if_ready(exchange)
 
     def _run_if_ready(self, exchange: H2Exchange) -> None:
@@ -438,36 +465,36 @@ class H2Connection(asyncio.Protocol):
         push = self.pushes.get(id)
         if push is not None:
             push.close()
-            push.watcher.ended()
+            push.owner.ended()
         exchange = self.streams.get(id)
         if exchange is not None:
             exchange.complete = True
-            exchange.output.close()
+            exchange.sender.close()
             handler = exchange.handler
             self.done(exchange)
             if handler is not None:
-                handler.gone()
+                handler.disconnected()
 
     def _pump(self) -> None:
         """Send what waited for windows, the streams in turn."""
-        for output in list(self.blocked):
+        for sender in list(self.blocked_senders):
             if not self.writable:
                 break
-            del self.blocked[output]
-            self.blocked[output] = None  # to the end of the row
-            output.pump()
+            del self.blocked_senders[sender]
+            self.blocked_senders[sender] = None  # to the end of the row
+            sender.pump()
 
     # Bodies
 
-    def mind_uploads(self) -> None:
+    def reopen_windows(self) -> None:
         """Let those send on whose bodies may still grow: rule 5."""
         for place, exchange in enumerate(self._uploads or ()):
-            if place and self.gathered >= MAX_GATHERED:
+            if place and self.buffered >= MAX_BUFFERED:
                 break
-            if not exchange.full:
-                exchange.give_back()
+            if not exchange.reading_paused:
+                exchange.reopen_window()
 
-    def holds(self, exchange: H2Exchange, size: int) -> None:
+    def set_buffered(self, exchange: H2Exchange, size: int) -> None:
         """An exchange keeps so many bytes whose rest has not come."""
         if not size:
             if exchange.size:
@@ -477,7 +504,7 @@ class H2Connection(asyncio.Protocol):
         if size < exchange.size:
             uploads.pop(exchange, None)  # something of it has come to its end: others have a turn
         uploads[exchange] = None
-        self.gathered += size - exchange.size
+        self.buffered += size - exchange.size
         exchange.size = size
 
     def uploaded(self, exchange: H2Exchange) -> None:
@@ -486,10 +513,10 @@ class H2Connection(asyncio.Protocol):
             del self._uploads[exchange]
             if not self._uploads:
                 self._uploads = None
-        self.gathered -= exchange.size
+        self.buffered -= exchange.size
         exchange.size = 0
         if self._uploads is not None and not self.finished:
-            self.mind_uploads()
+            self.reopen_windows()
 
     # Push
 
@@ -512,9 +539,9 @@ class H2Connection(asyncio.Protocol):
         if not exchange.open:
             return
         exchange.open = False
-        exchange.handler = exchange.sink = exchange.taker = None
+        exchange.handler = exchange.body_reader = exchange.tunnel_reader = None
         exchange.plan = exchange.parts = None
-        self.service.wheel.cancel(exchange)
+        self.server.timers.remove(exchange)
         self.uploaded(exchange)
         del self.streams[exchange.id]
         if self.finished:
@@ -526,13 +553,13 @@ class H2Connection(asyncio.Protocol):
         if not self.streams:
             self._close_if_done()
             if self._out is None:
-                self._mind_time()
+                self._rearm_timer()
 
     def _close_if_done(self) -> None:
         if self.finished or self.streams or self.pushes:
             return
         if self._goaway_sent or self._guard.last_wanted >= 0:
-            self._say_goaway(ErrorCodes.NO_ERROR)
+            self._send_goaway(ErrorCodes.NO_ERROR)
             self._end()
             if self._out is None:
                 self._close()
@@ -541,7 +568,7 @@ class H2Connection(asyncio.Protocol):
         """The connection cannot go on."""
         self.flush()
         self._goaway_sent = False
-        self._say_goaway(code, reason)
+        self._send_goaway(code, reason)
         self._end()
         self._linger()
 
@@ -558,7 +585,7 @@ class H2Connection(asyncio.Protocol):
         self._discarded = 0
         if self.transport.can_write_eof() and not self.transport.is_closing():
             self.transport.write_eof()
-        self.service.wheel.set(self, self.service.clock() + LINGER_SECONDS)
+        self.server.timers.set(self, self.server.clock() + LINGER_SECONDS)
 
     def _discard(self, size: int) -> None:
         if self._discarded >= 0:
@@ -576,29 +603,29 @@ class H2Connection(asyncio.Protocol):
             push.close()
         self.pushes.clear()
         for exchange in list(self.streams.values()):
-            exchange.output.close()
+            exchange.sender.close()
             handler = exchange.handler
             self.done(exchange)
             if handler is not None:
-                handler.gone()
-        self.service.wheel.set(self, self.service.clock() + self.service.head)
+                handler.disconnected()
+        self.server.timers.set(self, self.server.clock() + self.server.head)
 
-    def _mind_time(self) -> None:
+    def _rearm_timer(self) -> None:
         """A header block must end in time, and who asks nothing is not kept for ever."""
-        service = self.service
+        server = self.server
         if self._guard.in_block:
-            service.wheel.set(self, self._guard.began + service.head)
+            server.timers.set(self, self._guard.began + server.head)
         elif self.streams:
-            self.due = 0.0
+            self.server.timers.clear(self)
         else:
-            service.wheel.set(self, service.clock() + service.idle)
+            server.timers.set(self, server.clock() + server.idle)
 
     @property
     def _late(self) -> bool:
-        guard, service = self._guard, self.service
-        return guard.in_block and service.clock() >= guard.began + service.head
+        guard, server = self._guard, self.server
+        return guard.in_block and server.clock() >= guard.began + server.head
 
-    def _mind_reading(self) -> None:
+    def _update_read_flow(self) -> None:
         """Read only while what it leads to can be written: rule 3."""
         if self.writable != self._reading and not self.transport.is_closing():
             self._reading = self.writable

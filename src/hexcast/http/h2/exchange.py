@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 from h2.errors import ErrorCodes
 from hpack import NeverIndexedHeaderTuple
 
-from ...model import Problem
-from ..exchange import Body, Exchange, Headers, Plan, Preload, Response, Tunnel, plain
+from ...model import Caller, Problem
+from ..exchange import Body, Exchange, Plan, Tunnel, plain
 from ..problems import problem_response
 from ..request import Request
-from .sender import Output
+from ..response import Headers, Preload, Response
+from .sender import Sender
 
 if TYPE_CHECKING:
     from .connection import H2Connection
@@ -22,11 +23,13 @@ __all__ = ["H2Exchange", "fields"]
 
 _log = logging.getLogger(__name__)
 
-MAX_STUCK_PUSHES = 8
+MAX_BLOCKED_PUSHES = 8
 """Pushed answers that may wait for a window before the exchange they belong to is paused."""
 
-# RFC 9113, 8.2.2: what speaks of an HTTP/1.1 connection has no place here.
-_ONCE = frozenset(("etag", "hexcast-cursor", "location"))
+# Their values do not repeat: kept in the table of sent fields (RFC 7541), they would evict those
+# that do.
+_UNIQUE = frozenset(("etag", "hexcast-cursor", "location"))
+# RFC 9113, 8.2.2: headers about an HTTP/1.1 connection are not sent.
 _NOT_SENT = frozenset(("connection", "upgrade", "transfer-encoding", "keep-alive"))
 
 
@@ -35,8 +38,7 @@ def fields(status: int, headers: Headers) -> list[tuple[bytes, bytes]]:
     sent = [(b":status", b"%d" % status)]
     for name, value in headers:
         lower = name.lower()
-        if lower in _ONCE:
-            # In the table of what was sent before it would be in the way of what comes again.
+        if lower in _UNIQUE:
             sent.append(NeverIndexedHeaderTuple(lower.encode("latin-1"), value.encode("latin-1")))
         elif lower not in _NOT_SENT:
             sent.append((lower.encode("latin-1"), value.encode("latin-1")))
@@ -50,109 +52,139 @@ def _no_tunnel() -> Problem:
 class H2Exchange(Exchange):
     """One request on a stream of its own."""
 
-    __slots__ = ("authority", "bare", "bucket", "complete", "connection", "due", "extra", "full",
-                 "id", "open", "output", "parts", "plan", "running", "size", "stuck_pushes",
-                 "taker", "tunnelable", "unopened")  # fmt: skip
+    __slots__ = (
+        "authority",
+        "blocked_pushes",
+        "bucket",
+        "complete",
+        "connection",
+        "due",
+        "extra",
+        "head_only",
+        "id",
+        "may_tunnel",
+        "open",
+        "parts",
+        "plan",
+        "reading_paused",
+        "running",
+        "sender",
+        "size",
+        "tunnel_reader",
+        "unacknowledged",
+    )  # fmt: skip
 
     def __init__(
-        self, connection: H2Connection, id: int, request: Request, plan: Plan, *, complete: bool
+        self,
+        connection: H2Connection,
+        id: int,
+        request: Request,
+        caller: Caller,
+        plan: Plan,
+        *,
+        complete: bool,
     ) -> None:
-        super().__init__(request, plain)
+        super().__init__(request, caller, plain)
         self.connection = connection
         self.id = id
         self.plan: Plan | None = plan  # until the answer has begun
-        self.output = Output(connection, id, self)
+        self.sender = Sender(connection, id, self)
         self.open = True
         self.running = False  # the plan was run, or is being run
         self.complete = complete  # the client has sent all of its body
-        self.bare = request.method == "HEAD"
-        self.tunnelable = False  # an extended CONNECT
+        self.head_only = request.method == "HEAD"
+        self.may_tunnel = False  # an extended CONNECT
         self.parts: list[bytes] | None = None  # of the body, not yet taken
-        self.size = 0  # of the body that is held until more has come: `holds`
-        self.unopened = 0  # bytes that were received and not given back to the client's window
-        self.full = False  # the plan takes no more for now
-        self.taker: Tunnel | None = None  # who reads, once this is a tunnel
-        self.extra = plan.extra
+        self.size = 0  # buffered bytes of the body: `set_buffered`
+        self.unacknowledged = (
+            0  # bytes that were received and not given back to the client's window
+        )
+        self.reading_paused = False  # the plan takes no more for now
+        self.tunnel_reader: Tunnel | None = None  # who reads, once this is a tunnel
+        self.extra = plan.headers
         self.authority = request.header("host").encode("latin-1")  # of what is promised
-        self.stuck_pushes = 0
-        self.due = 0.0  # the wheel's
-        self.bucket = 0  # the wheel's
+        self.blocked_pushes = 0
+        self.due = 0.0  # of the timer wheel
+        self.bucket = 0  # of the timer wheel
 
     # What comes in
 
     def receive(self, data: bytes, length: int) -> None:
         """A piece of the body, which took `length` bytes of the window."""
-        self.unopened += length
+        self.unacknowledged += length
         plan = self.plan
         if not self.open:
             return
-        if self.taker is not None:
-            self.taker.feed(data)
-        elif self.sink is not None and not self.full:
-            self.sink.feed(data)
+        if self.tunnel_reader is not None:
+            self.tunnel_reader.feed(data)
+        elif self.body_reader is not None and not self.reading_paused:
+            self.body_reader.feed(data)
         elif plan is not None and plan.body is Body.WHOLE:
-            self._gather(data, plan.limit)
+            self._buffer(data, plan.limit)
             return
-        elif self.sink is not None or (plan is not None and plan.body is Body.STREAM):
+        elif self.body_reader is not None or (plan is not None and plan.body is Body.STREAM):
             if self.parts is None:
                 self.parts = []
             self.parts.append(data)
             return
-        if not self.full:
-            self._let_send()
+        if not self.reading_paused:
+            self._reopen()
 
-    def _let_send(self) -> None:
+    def _reopen(self) -> None:
         """Let the client send on, if it is its turn."""
         if self.size:
-            self.connection.mind_uploads()
+            self.connection.reopen_windows()
         else:
-            self.give_back()
+            self.reopen_window()
 
-    def holds(self, size: int) -> None:
+    def set_buffered(self, size: int) -> None:
         if self.open:
-            self.connection.holds(self, size)
+            self.connection.set_buffered(self, size)
 
-    def _gather(self, data: bytes, limit: int) -> None:
-        self.connection.holds(self, self.size + len(data))
+    def _buffer(self, data: bytes, limit: int) -> None:
+        self.connection.set_buffered(self, self.size + len(data))
         if self.size > limit:
             self.respond(problem_response(Problem(413, f"the body is larger than {limit} bytes")))
             return
         if self.parts is None:
             self.parts = []
         self.parts.append(data)
-        self.connection.mind_uploads()
+        self.connection.reopen_windows()
 
     def received_all(self) -> None:
         """The client has sent its last."""
         self.complete = True
         if not self.open:
             return
-        if self.taker is not None:
-            self.taker.eof()
-        elif self.sink is not None and self.parts is None:
-            self.sink.eof()
+        if self.tunnel_reader is not None:
+            self.tunnel_reader.eof()
+        elif self.body_reader is None:
+            if self.plan is not None and self.plan.body is Body.STREAM and self.parts is None:
+                self.parts = []  # its end is reported to the reader that comes later
+        elif self.parts is None:
+            self.body_reader.eof()
 
-    def give_back(self) -> None:
+    def reopen_window(self) -> None:
         """Let the client send as much again as was taken in."""
-        size, self.unopened = self.unopened, 0
+        size, self.unacknowledged = self.unacknowledged, 0
         if size and self.open and not self.complete:
             self.connection.open_window(size, self.id)
 
     def take_parts(self) -> None:
         """Hand on what came before somebody took it."""
-        while self.parts and self.open and self.sink is not None and not self.full:
-            self.sink.feed(self.parts.pop(0))
+        while self.parts and self.open and self.body_reader is not None and not self.reading_paused:
+            self.body_reader.feed(self.parts.pop(0))
         if not self.parts:
             self.parts = None
-            if self.open and not self.full:
-                self._let_send()
-                if self.complete and self.sink is not None:
-                    self.sink.eof()
+            if self.open and not self.reading_paused:
+                self._reopen()
+                if self.complete and self.body_reader is not None:
+                    self.body_reader.eof()
 
     # Running
 
     def run(self) -> None:
-        """Run the plan; what it raises is this client's answer, and nobody else's matter."""
+        """Run the plan. What it raises becomes the answer, and reaches no other client."""
         self.running = True
         plan = self.plan
         assert plan is not None
@@ -165,61 +197,58 @@ class H2Exchange(Exchange):
             plan.run(self, body)
         except Problem as problem:
             self.respond(problem_response(problem))
-        except Exception:  # noqa: BLE001  # a fault of ours must not reach other clients
+        except Exception:  # noqa: BLE001  # our own fault must not reach other clients
             _log.exception("%s %r failed", self.request.method, self.request.target[:200])
             if self.plan is None or self.handler is not None or not self.open:
                 self.cut(ErrorCodes.INTERNAL_ERROR)
             else:
-                self.respond(problem_response(Problem(500, "the server has a fault")))
-        if self.open and self.sink is not None:
+                self.respond(problem_response(Problem(500, "the server failed")))
+        if self.open and self.body_reader is not None:
             if self.parts is not None:
                 self.take_parts()
             elif self.complete:
-                self.sink.eof()
+                self.body_reader.eof()
 
     # What goes out
 
     def respond(self, response: Response) -> None:
-        if not self.open or self.output.ending:
+        if not self.open or self.sender.ending:
             return
         if response.status >= 400:
-            self.connection.service.counters.refused += 1
-        elif self.tunnelable and response.status < 300:
+            self.connection.server.counters.refused += 1
+        elif self.may_tunnel and response.status < 300:
             # RFC 8441, 5: whatever is 2xx would say that the WebSocket is open.
             response = problem_response(_no_tunnel())
-        headers = response.headers
-        if response.status not in (204, 304):
-            headers = (*headers, ("Content-Length", str(len(response.body))))
-        body = b"" if self.bare else response.body
-        self._head(response.status, headers, end=not body)
+        body = b"" if self.head_only else response.body
+        self._head(response.status, response.all_headers, end=not body)
         if body:
-            self.output.end(body)
+            self.sender.end(body)
         self._answered()
 
     def start(self, status: int, headers: Headers) -> Callable[[bytes], None]:
-        if self.tunnelable:
+        if self.may_tunnel:
             raise _no_tunnel()
         self._head(status, headers)
-        self._let_go()
-        return self.output.write
+        self._release_request()
+        return self.sender.write
 
     def tunnel(self, headers: Headers, tunnel: Tunnel) -> Callable[[bytes], None]:
         self._head(200, headers)  # RFC 8441, 5.1: 200 where HTTP/1.1 has 101
-        self._let_go()
-        self.taker = tunnel
-        return self.output.write
+        self._release_request()
+        self.tunnel_reader = tunnel
+        return self.sender.write
 
     def _head(self, status: int, headers: Headers, *, end: bool = False) -> None:
         connection = self.connection
         sent = fields(status, (*headers, *self.extra))
-        sent.append((b"date", connection.service.date[6:-2]))
+        sent.append((b"date", connection.server.date))
         connection.machine.send_headers(self.id, sent, end_stream=end)
         connection.flush()
         if end:
-            self.output.close()
+            self.sender.close()
             self.ended()
 
-    def _let_go(self) -> None:
+    def _release_request(self) -> None:
         """An idle subscriber keeps nothing of its request."""
         self.request = Request.spent()
         self.plan = None
@@ -227,15 +256,15 @@ class H2Exchange(Exchange):
 
     def _answered(self) -> None:
         """The answer is complete, although some of it may wait: nobody owns it any more."""
-        self.handler = self.sink = None
+        self.handler = self.body_reader = None
         self.plan = None
         self.parts = None
         if self.open:
-            self.due = 0.0
+            self.connection.server.timers.clear(self)
 
     def finish(self) -> None:
         if self.open:
-            self.output.end()
+            self.sender.end()
             self._answered()
 
     def continue_(self) -> None:
@@ -243,17 +272,17 @@ class H2Exchange(Exchange):
         self.connection.machine.send_headers(self.id, [(b":status", b"100")])
         self.connection.flush()
 
-    def hint(self, ahead: tuple[Preload, ...]) -> None:
-        """Push what the client will ask for next, or tell it what that is (RFC 8297)."""
+    def hint(self, preloads: tuple[Preload, ...]) -> None:
+        """Push what the client will request next, or announce it (RFC 8297)."""
         if not self.open or self.plan is None:
             return
         if not self.push_denied:
-            for thing in ahead:
+            for thing in preloads:
                 self.push(thing.target, thing.response())
             return
         # A module is fetched as a request of another site's would be, and matched only so.
         links = ", ".join(
-            f"<{t.target}>; rel=preload; as={t.kind}; crossorigin" for t in ahead if t.kind
+            f"<{t.target}>; rel=preload; as={t.kind}; crossorigin" for t in preloads if t.kind
         )
         self.connection.machine.send_headers(self.id, fields(103, (("Link", links),)))
         self.connection.flush()
@@ -277,11 +306,11 @@ class H2Exchange(Exchange):
 
     # As the watcher of its output
 
-    def stuck(self) -> None:
+    def blocked(self) -> None:
         if self.handler is not None:
             self.handler.pause()
 
-    def unstuck(self) -> None:
+    def unblocked(self) -> None:
         if self.may_write and self.handler is not None:
             self.handler.resume()
 
@@ -294,25 +323,25 @@ class H2Exchange(Exchange):
         """Whether more can be written without piling up."""
         return (
             self.connection.writable
-            and self.output.queue is None
-            and self.stuck_pushes < MAX_STUCK_PUSHES
+            and self.sender.queue is None
+            and self.blocked_pushes < MAX_BLOCKED_PUSHES
         )
 
     # For who keeps it open
 
     @property
     def can_tunnel(self) -> bool:
-        return self.tunnelable
+        return self.may_tunnel
 
-    def wake(self, seconds: float) -> None:
-        service = self.connection.service
+    def set_deadline(self, seconds: float) -> None:
+        server = self.connection.server
         if seconds <= 0:
-            self.due = 0.0
+            self.connection.server.timers.clear(self)
         else:
-            service.wheel.set(self, service.clock() + seconds)
+            server.timers.set(self, server.clock() + seconds)
 
     def timeout(self) -> None:
-        """The wheel's call: a deadline of the owner, or of a body that is wanted whole."""
+        """a deadline of the owner, or of a body that is wanted whole."""
         if not self.open:
             return
         if self.handler is not None:
@@ -321,15 +350,15 @@ class H2Exchange(Exchange):
             self.respond(problem_response(Problem(408, "the request's body took too long")))
 
     def pause_reading(self) -> None:
-        self.full = True
+        self.reading_paused = True
 
     def resume_reading(self) -> None:
-        if self.full:
-            self.full = False
+        if self.reading_paused:
+            self.reading_paused = False
             if self.parts is not None:
                 self.take_parts()
             else:
-                self._let_send()
+                self._reopen()
 
     def abort(self) -> None:
         self.cut(ErrorCodes.CANCEL)
@@ -339,13 +368,13 @@ class H2Exchange(Exchange):
         if self.open:
             handler = self.handler
             self.complete = True  # the reset ends what the client sends as well
-            self.output.reset(code)
+            self.sender.reset(code)
             if handler is not None:
-                handler.gone()
+                handler.disconnected()
 
     def close(self) -> None:
         if self.open:
             handler = self.handler
             self.finish()
             if handler is not None:
-                handler.gone()
+                handler.disconnected()

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, cast
 from h2.exceptions import NoAvailableStreamIDError
 from hpack import NeverIndexedHeaderTuple
 
-from ..exchange import Response
+from ..response import Response
 from .exchange import H2Exchange, fields
-from .sender import Output
+from .sender import Sender
 
 if TYPE_CHECKING:
+    from h2.connection import H2Connection as Machine
+
     from .connection import H2Connection
 
 __all__ = ["push"]
@@ -32,56 +34,60 @@ def push(connection: H2Connection, parent: H2Exchange, target: str, response: Re
         return False
     connection.pushed += 1
     if connection.pushed % _REAP_PUSHES == 0:
-        # The state machine lets go of streams that are over when it counts those that are not.
-        assert machine.open_outbound_streams >= 0
+        _reap_closed_streams(machine)
     machine.push_stream(
         parent.id,
         id,
         [
             (b":method", b"GET"),
-            (b":scheme", b"https" if connection.service.secure else b"http"),
+            (b":scheme", b"https" if connection.server.secure else b"http"),
             (b":authority", parent.authority),
             NeverIndexedHeaderTuple(b":path", target.encode("ascii")),
         ],
     )
     machine.send_headers(id, fields(response.status, response.headers))
     pushed = _Push(parent)
-    connection.pushes[id] = pushed.output = Output(connection, id, pushed)
-    pushed.output.end(response.body)
+    connection.pushes[id] = pushed.sender = Sender(connection, id, pushed)
+    pushed.sender.end(response.body)
     connection.flush()
-    if not pushed.output.closed:
-        pushed.waits()
+    if not pushed.sender.closed:
+        pushed.count()
     return True
+
+
+def _reap_closed_streams(machine: Machine) -> None:
+    """Make the state machine delete closed streams, which it does only when it counts them."""
+    _ = machine.open_outbound_streams
 
 
 class _Push:
     """Watches a pushed answer, on behalf of the exchange that it belongs to."""
 
-    __slots__ = ("output", "parent", "waiting")
+    __slots__ = ("parent", "sender", "waiting")
 
     def __init__(self, parent: H2Exchange) -> None:
         self.parent = parent
-        self.output: Output = cast(Output, None)  # set when it begins
+        self.sender: Sender = cast(Sender, None)  # set when it begins
         self.waiting = False
 
-    def waits(self) -> None:
+    def count(self) -> None:
         self.waiting = True
-        self.parent.stuck_pushes += 1
+        self.parent.blocked_pushes += 1
         if not self.parent.may_write:
-            self.parent.stuck()
+            self.parent.blocked()
 
-    def stuck(self) -> None:
-        """Counted once it is known that it is not over (`waits`)."""
+    def blocked(self) -> None:
+        """Counted once it is known that it is not over (`count`)."""
 
-    def unstuck(self) -> None:
+    def unblocked(self) -> None:
         """It ends with what it was begun with."""
 
     def ended(self) -> None:
-        output = self.output
-        if output is not None:
-            output.connection.pushes.pop(output.id, None)
+        sender = self.sender
+        if sender is not None:
+            sender.connection.pushes.pop(sender.id, None)
         if self.waiting:
             self.waiting = False
-            self.parent.stuck_pushes -= 1
+            self.parent.blocked_pushes -= 1
             if self.parent.open:
-                self.parent.unstuck()
+                self.parent.unblocked()

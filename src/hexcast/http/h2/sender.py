@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from .connection import H2Connection
 
-__all__ = ["Output", "Watcher"]
+__all__ = ["Sender", "SenderOwner"]
 
 STALL_SECONDS = 30.0
 """How long an answer that is complete may wait for a client that opens no window."""
@@ -28,14 +28,14 @@ _pack = struct.Struct(">HBBBL").pack
 _MAX_JOINED = 4096
 
 
-class Watcher(Protocol):
+class SenderOwner(Protocol):
     """Who is told how the output goes."""
 
-    def stuck(self) -> None:
+    def blocked(self) -> None:
         """The window is used up: what was written waits."""
         ...
 
-    def unstuck(self) -> None:
+    def unblocked(self) -> None:
         """All that was written is sent."""
         ...
 
@@ -44,24 +44,35 @@ class Watcher(Protocol):
         ...
 
 
-class Output:
+class Sender:
     """What is written to one stream."""
 
-    __slots__ = ("bucket", "closed", "connection", "due", "ending", "id", "machine", "queue",
-                 "queued", "state", "watcher")  # fmt: skip
+    __slots__ = (
+        "bucket",
+        "closed",
+        "connection",
+        "due",
+        "ending",
+        "id",
+        "machine",
+        "owner",
+        "queue",
+        "queued",
+        "state",
+    )  # fmt: skip
 
-    def __init__(self, connection: H2Connection, id: int, watcher: Watcher) -> None:
+    def __init__(self, connection: H2Connection, id: int, owner: SenderOwner) -> None:
         self.connection = connection
         self.machine: Machine = connection.machine
         self.state: StreamState = connection.machine.streams[id]
         self.id = id
-        self.watcher = watcher
+        self.owner = owner
         self.queue: deque[memoryview] | None = None  # None while nothing waits
         self.queued = 0  # bytes in the queue
         self.ending = False  # END_STREAM goes behind the queue
         self.closed = False
-        self.due = 0.0  # the wheel's
-        self.bucket = 0  # the wheel's
+        self.due = 0.0  # of the timer wheel
+        self.bucket = 0  # of the timer wheel
 
     def write(self, data: bytes) -> None:
         """Send a piece of the body, now or when the windows allow."""
@@ -96,8 +107,8 @@ class Output:
         if not waited:
             self.pump()
             if self.queue is not None:
-                self.connection.blocked[self] = None
-                self.watcher.stuck()
+                self.connection.blocked_senders[self] = None
+                self.owner.blocked()
 
     def end(self, last: bytes = b"") -> None:
         """Send `last`, and END_STREAM behind everything."""
@@ -144,12 +155,12 @@ class Output:
             connection.queued -= size
         if not queue:
             self.queue = None
-            connection.blocked.pop(self, None)
+            connection.blocked_senders.pop(self, None)
             if self.ending:
                 self.machine.end_stream(self.id)
                 self._ended()
             else:
-                self.watcher.unstuck()
+                self.owner.unblocked()
         elif self.ending and self.queued < before:
             self._expect_progress()
 
@@ -162,11 +173,11 @@ class Output:
         )
 
     def _expect_progress(self) -> None:
-        service = self.connection.service
-        service.wheel.set(self, service.clock() + STALL_SECONDS)
+        server = self.connection.server
+        server.timers.set(self, server.clock() + STALL_SECONDS)
 
     def timeout(self) -> None:
-        """The wheel's call: the client takes nothing of an answer that is complete."""
+        """the client takes nothing of an answer that is complete."""
         self.reset(ErrorCodes.CANCEL)
 
     def reset(self, code: ErrorCodes) -> None:
@@ -174,12 +185,12 @@ class Output:
         if not self.closed:
             self.connection.refuse(self.id, code)
             self.close()
-            self.watcher.ended()
+            self.owner.ended()
 
     def _ended(self) -> None:
         self.connection.flush()
         self.close()
-        self.watcher.ended()
+        self.owner.ended()
 
     def close(self) -> None:
         """Let go of everything: nothing can be sent any more."""
@@ -187,5 +198,5 @@ class Output:
         self.connection.queued -= self.queued
         self.queued = 0
         self.queue = None
-        self.connection.blocked.pop(self, None)
-        self.connection.service.wheel.cancel(self)
+        self.connection.blocked_senders.pop(self, None)
+        self.connection.server.timers.remove(self)

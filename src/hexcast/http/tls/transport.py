@@ -5,7 +5,7 @@ here are idle subscribers: what one keeps is OpenSSL's own state, two memory BIO
 last went through them, and this object. Everything is passed on as it comes, so that backpressure
 is TCP's. Rules:
 
-1. Nothing goes through a BIO in pieces above `PIECE`, since a BIO never shrinks.
+1. Nothing goes through a BIO in pieces above `MAX_CHUNK`, since a BIO never shrinks.
 2. A handshake, and a farewell, have a deadline, kept by the wheel.
 3. A close says `close_notify` and the end of the stream, and waits for the client's before it lets
    go of the socket: a reset would destroy what the client has not read yet.
@@ -18,80 +18,91 @@ import logging
 import ssl
 from typing import Any, cast
 
-from ..context import Service
-from ..detect import Opening
+from ..context import ServerContext
+from ..detect import ProtocolDetector
 
 __all__ = ["TlsTransport"]
 
 _log = logging.getLogger(__name__)
 
-PIECE = 16 * 1024
+MAX_CHUNK = 16 * 1024
 HANDSHAKE_SECONDS = 10.0
-FAREWELL_SECONDS = 2.0
+CLOSE_SECONDS = 2.0
 
 
 class TlsTransport(asyncio.Transport, asyncio.Protocol):
     """The protocol of a TCP transport, and the transport of the protocol above."""
 
-    __slots__ = ("_above", "_below", "_closing", "_incoming", "_left", "_outgoing", "_paused",
-                 "_service", "_tls", "bucket", "due")  # fmt: skip
+    __slots__ = (
+        "_closing",
+        "_incoming",
+        "_left",
+        "_outgoing",
+        "_paused",
+        "_protocol",
+        "_service",
+        "_tcp",
+        "_tls",
+        "bucket",
+        "due",
+    )  # fmt: skip
 
-    def __init__(self, service: Service, context: ssl.SSLContext) -> None:
+    def __init__(self, server: ServerContext, context: ssl.SSLContext) -> None:
         super().__init__()
-        self._service = service
+        self._service = server
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
-        self._below: asyncio.Transport = cast(asyncio.Transport, None)  # from connection_made
-        self._above: asyncio.Protocol | None = None  # from the end of the handshake
+        self._tcp: asyncio.Transport = cast(asyncio.Transport, None)  # from connection_made
+        self._protocol: asyncio.Protocol | None = None  # from the end of the handshake
         self._closing = False
         self._paused = False
         self._left = 0  # bytes that were still to be sent when the farewell was last looked at
-        self.due = 0.0  # the wheel's
-        self.bucket = 0  # the wheel's
+        self.due = 0.0  # of the timer wheel
+        self.bucket = 0  # of the timer wheel
 
     # From the TCP transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._below = cast(asyncio.Transport, transport)
-        service = self._service
-        service.connections.add(self)
-        service.counters.connections += 1
-        service.wheel.set(self, service.clock() + HANDSHAKE_SECONDS)
+        self._tcp = cast(asyncio.Transport, transport)
+        server = self._service
+        server.connections.add(self)
+        server.counters.connections += 1
+        server.timers.set(self, server.clock() + HANDSHAKE_SECONDS)
 
     def data_received(self, data: bytes) -> None:
         if self._closing:
             return
-        if len(data) <= PIECE:
-            self._take(data)
+        if len(data) <= MAX_CHUNK:
+            self._receive(data)
             return
         view = memoryview(data)
-        for at in range(0, len(view), PIECE):
-            self._take(view[at : at + PIECE])
+        for at in range(0, len(view), MAX_CHUNK):
+            self._receive(view[at : at + MAX_CHUNK])
 
     def eof_received(self) -> bool:
         """The client is gone; a farewell that it owed is not waited for."""
-        if self._above is not None and not self._closing:
-            self._above.eof_received()
+        if self._protocol is not None and not self._closing:
+            self._protocol.eof_received()
         return False
 
     def connection_lost(self, error: Exception | None) -> None:
         self._closing = True
-        service = self._service
-        service.wheel.cancel(self)
-        if self._above is not None:
-            self._above.connection_lost(error)
+        server = self._service
+        server.timers.remove(self)
+        if self._protocol is not None:
+            self._protocol.connection_lost(error)
         else:
-            service.counters.connections -= 1
-            service.left(self)
+            server.counters.connections -= 1
+            server.remove(self)
 
     def pause_writing(self) -> None:
-        if self._above is not None:
-            self._above.pause_writing()
+        if self._protocol is not None:
+            self._protocol.pause_writing()
 
     def resume_writing(self) -> None:
-        if self._above is not None:
-            self._above.resume_writing()
+        if self._protocol is not None:
+            self._protocol.resume_writing()
 
     # While nothing is spoken yet
 
@@ -104,24 +115,24 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         self.abort()
 
     def timeout(self) -> None:
-        """The wheel's call: a handshake, or a farewell, that does not end."""
-        left = self._below.get_write_buffer_size()
+        """a handshake, or a farewell, that does not end."""
+        left = self._tcp.get_write_buffer_size()
         if self._closing and 0 < left < self._left:
             self._left = left  # a slow client, but it takes what was sent
-            self._service.wheel.set(self, self._service.clock() + FAREWELL_SECONDS)
+            self._service.timers.set(self, self._service.clock() + CLOSE_SECONDS)
         else:
             self.abort()
 
     # Reading
 
-    def _take(self, data: bytes | memoryview) -> None:
+    def _receive(self, data: bytes | memoryview) -> None:
         self._incoming.write(data)
-        if self._above is not None:
+        if self._protocol is not None:
             self._read()
         else:
-            self._shake()
+            self._handshake()
 
-    def _shake(self) -> None:
+    def _handshake(self) -> None:
         try:
             self._tls.do_handshake()
         except ssl.SSLWantReadError:
@@ -131,23 +142,23 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
             _log.debug("no TLS with a client: %s", error)
             self._flush()
             self._closing = True
-            self._below.close()
+            self._tcp.close()
             return
         self._flush()
-        service = self._service
-        service.wheel.cancel(self)
-        service.counters.connections -= 1
-        opening = Opening(service)
-        self._above = opening
-        opening.connection_made(self)
-        service.connections.discard(self)
+        server = self._service
+        server.timers.remove(self)
+        server.counters.connections -= 1
+        detector = ProtocolDetector(server)
+        self._protocol = detector
+        detector.connection_made(self)
+        server.connections.discard(self)
         self._read()
 
     def _read(self) -> None:
         """Hand on what has come, and whatever came with it."""
         while not self._paused and not self._closing:
             try:
-                data = self._tls.read(PIECE)
+                data = self._tls.read(MAX_CHUNK)
             except ssl.SSLWantReadError:
                 break
             except ssl.SSLZeroReturnError:
@@ -157,7 +168,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
                 self._flush()
                 self.abort()
                 return
-            above = self._above
+            above = self._protocol
             assert above is not None
             if not data:
                 above.eof_received()
@@ -170,12 +181,12 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
     def pause_reading(self) -> None:
         self._paused = True
         if not self._closing:
-            self._below.pause_reading()
+            self._tcp.pause_reading()
 
     def resume_reading(self) -> None:
         self._paused = False
         if not self._closing:
-            self._below.resume_reading()
+            self._tcp.resume_reading()
             # What came before is here already; the protocol may be in the middle of something.
             asyncio.get_running_loop().call_soon(self._read)
 
@@ -187,47 +198,47 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
     def write(self, data: bytes | bytearray | memoryview) -> None:
         if self._closing or not data:
             return
-        if len(data) <= PIECE:
+        if len(data) <= MAX_CHUNK:
             self._tls.write(data)
-            self._below.write(self._outgoing.read())
+            self._tcp.write(self._outgoing.read())
             return
         view = memoryview(data)
-        for at in range(0, len(view), PIECE):
-            self._tls.write(view[at : at + PIECE])
-            self._below.write(self._outgoing.read())
+        for at in range(0, len(view), MAX_CHUNK):
+            self._tls.write(view[at : at + MAX_CHUNK])
+            self._tcp.write(self._outgoing.read())
 
     def _flush(self) -> None:
-        if self._outgoing.pending and not self._below.is_closing():
-            self._below.write(self._outgoing.read())
+        if self._outgoing.pending and not self._tcp.is_closing():
+            self._tcp.write(self._outgoing.read())
 
     def can_write_eof(self) -> bool:
         return False
 
     def get_write_buffer_size(self) -> int:
-        return self._below.get_write_buffer_size()
+        return self._tcp.get_write_buffer_size()
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        self._below.set_write_buffer_limits(high, low)
+        self._tcp.set_write_buffer_limits(high, low)
 
     # The rest of a transport
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        return self._tls if name == "ssl_object" else self._below.get_extra_info(name, default)
+        return self._tls if name == "ssl_object" else self._tcp.get_extra_info(name, default)
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        self._above = cast(asyncio.Protocol, protocol)
+        self._protocol = cast(asyncio.Protocol, protocol)
 
     def get_protocol(self) -> asyncio.BaseProtocol:
-        return self._above or self
+        return self._protocol or self
 
     def is_closing(self) -> bool:
-        return self._closing or self._below.is_closing()
+        return self._closing or self._tcp.is_closing()
 
     def close(self) -> None:
         if self._closing:
             return
         self._closing = True
-        below, service = self._below, self._service
+        below, server = self._tcp, self._service
         if below.is_closing():
             return
         try:
@@ -239,8 +250,8 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
             below.resume_reading()  # what comes is thrown away
         below.write_eof()
         self._left = below.get_write_buffer_size() + 1
-        service.wheel.set(self, service.clock() + FAREWELL_SECONDS)
+        server.timers.set(self, server.clock() + CLOSE_SECONDS)
 
     def abort(self) -> None:
         self._closing = True
-        self._below.abort()
+        self._tcp.abort()

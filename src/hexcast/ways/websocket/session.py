@@ -179,7 +179,7 @@ class Session:
         self.subscriber = subscriber
         self.exchange.handler = self
         self.context.counters.ways["websocket"].clients += 1
-        self.exchange.wake(PING_SECONDS)
+        self.exchange.set_deadline(PING_SECONDS)
 
     # From the client
 
@@ -191,7 +191,7 @@ class Session:
             if held != self.held:
                 self.still = 0
             self.held = held
-            self.exchange.holds(held)
+            self.exchange.set_buffered(held)
 
     def _feed(self, data: bytes) -> None:
         if not self.hearing:
@@ -248,7 +248,7 @@ class Session:
         self._let_go()
         self.write(frames.close(code, reason))
         self.exchange.resume_reading()
-        self.exchange.wake(CLOSE_SECONDS)
+        self.exchange.set_deadline(CLOSE_SECONDS)
 
     def ended(self) -> None:
         if self.conversation is not None and self.conversation.goes_on():
@@ -293,12 +293,12 @@ class Session:
             self.write(frames.ping())
             if self.conversation is not None:
                 self.conversation.tell_position()
-        self.exchange.wake(PING_SECONDS)
+        self.exchange.set_deadline(PING_SECONDS)
 
     def drain(self) -> None:
         self.close(CloseCode.SERVICE_RESTART, "the server is stopping")
 
-    def gone(self) -> None:
+    def disconnected(self) -> None:
         self.closing = True
         self.hearing = False
         self.receiver = None
