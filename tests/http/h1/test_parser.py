@@ -262,3 +262,37 @@ def test_a_large_body_is_not_taken_for_the_next_requests_line() -> None:
     for cut in range(len(head) + 60_000, len(sent)):
         told = read(sent, [len(head), len(head) + 30_000, cut])
         assert not told.fault and [path for _, path, *_ in told.messages] == ["/a", "/b"]
+
+
+UPGRADES = [
+    "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA",
+    "Connection: upgrade\r\nUpgrade: something/1.0, other",
+    "Upgrade: websocket\r\nConnection: Upgrade",
+    "Upgrade: TLS/1.0\r\nConnection: keep-alive, Upgrade",
+]
+BODIES_SENT = [
+    ("Content-Length: 5", b"hello"),
+    ("Transfer-Encoding: chunked", b"2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n"),
+]
+
+
+@pytest.mark.parametrize("upgrade", UPGRADES)
+@pytest.mark.parametrize(("framing", "body"), BODIES_SENT)
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+@given(cuts=st.lists(st.integers(0, 2000), max_size=6))
+def test_an_upgrade_that_is_not_offered_costs_no_body(
+    upgrade: str, framing: str, body: bytes, method: str, cuts: list[int]
+) -> None:
+    head = f"{method} /t HTTP/1.1\r\nHost: a\r\n{upgrade}\r\n{framing}\r\n\r\n".encode()
+    told = read((head + body) * 2 + b"GET /next HTTP/1.1\r\nHost: a\r\n\r\n", cuts)
+    assert told.fault == 0 and told.rest is None
+    assert [(m[0], m[3]) for m in told.messages] == [(method, b"hello")] * 2 + [("GET", b"")]
+
+
+def test_an_upgrade_in_http_1_0_is_ignored() -> None:
+    told = read(
+        b"POST /t HTTP/1.0\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Content-Length: 5\r\n\r\nhello"
+    )
+    assert told.fault == 0 and told.rest is None
+    assert [(m[0], m[3]) for m in told.messages] == [("POST", b"hello")]

@@ -13,7 +13,10 @@ reports nothing meanwhile; so the bounds are kept here, from outside. Rules:
    or the bodies before it), so a head may be refused late, by at most one read, never early.
 4. A body in chunks has framing that is not data. What was fed for a body beyond its data is
    counted in `_framing`, and is bounded by `MAX_FRAMING` for each byte of data.
-5. After a fault nothing more is fed. `fault` has the problem to answer with.
+5. llhttp stops at the end of a head that asks for another protocol. Only a WebSocket is offered
+   here; any other `Upgrade` is ignored (RFC 9110, 7.8), and a second parser reads on from there.
+   It is fed a head of the same framing, whose callbacks are skipped (`_replaying`).
+6. After a fault nothing more is fed. `fault` has the problem to answer with.
 
 A reader lives only while a message is in progress.
 """
@@ -93,6 +96,8 @@ class MessageReader:
         self._body_fed = 0  # of the bytes being fed, those of bodies
         self._line_over = False  # the request line in progress has ended
         self._framing = 0  # rule 4
+        self._replaying = False  # rule 5
+        self._upgrade_ignored = False  # of the newest message: rule 5
 
     @property
     def idle(self) -> bool:
@@ -106,11 +111,7 @@ class MessageReader:
         in_body = None if self.idle or self.in_head else self._message
         before = in_body.size if in_body is not None else 0
         try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            self.rest = data[upgrade.args[0] :]
-            if self._message is not None:
-                self._message.upgrade = self._message.request.version == "1.1"
+            self._parse(data)
         except httptools.HttpParserError as error:
             if self.fault is None:
                 self.fault = self._malformed(data, error)
@@ -129,6 +130,39 @@ class MessageReader:
                 if self._framing > MAX_HEADERS + MAX_FRAMING * in_body.size:
                     self.fault = Problem(400, "the chunks are mostly framing", close=True)
 
+    def _parse(self, data: bytes) -> None:
+        while True:
+            try:
+                self._parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                rest = data[upgrade.args[0] :]
+                if not self._upgrade_ignored:
+                    self.rest = rest
+                    if self._message is not None:
+                        self._message.upgrade = True
+                    return
+                self._ignore_upgrade()
+                if not rest:
+                    return
+                data = rest
+            else:
+                return
+
+    def _ignore_upgrade(self) -> None:
+        """Read on behind a head as if it had no `Upgrade`: rule 5."""
+        framing = [
+            f"{name}: {value}\r\n"
+            for name, value in self._fields
+            if name in ("content-length", "transfer-encoding")
+        ]
+        close = self._message is not None and not self._message.request.keep_alive
+        self._upgrade_ignored = False
+        self._parser = httptools.HttpRequestParser(self)
+        self._replaying = True
+        head = ["POST / HTTP/1.1\r\n", *framing, "Connection: close\r\n" if close else "", "\r\n"]
+        self._parser.feed_data("".join(head).encode("latin-1"))
+        self._replaying = False
+
     def _malformed(self, data: bytes, error: Exception) -> Problem | None:
         last = self._message
         if self.idle and last is not None and not last.request.keep_alive:
@@ -140,6 +174,8 @@ class MessageReader:
     # Callbacks of llhttp
 
     def on_message_begin(self) -> None:
+        if self._replaying:
+            return
         self._url = b""
         self._fields = []
         self._fields_size = 0
@@ -149,11 +185,15 @@ class MessageReader:
         self.in_head = True
 
     def on_url(self, url: bytes) -> None:
+        if self._replaying:
+            return
         self._url += url
         if len(self._parser.get_method()) + len(self._url) + len("  HTTP/1.1") > MAX_LINE:
             self._stop(_too_long(line=True))
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if self._replaying:
+            return
         self._fields_size += len(name) + len(value) + len(": \r\n")
         if self._fields_size > MAX_HEADERS:
             self._stop(_too_long(line=False))
@@ -163,6 +203,8 @@ class MessageReader:
             )
 
     def on_headers_complete(self) -> None:
+        if self._replaying:
+            return
         self.in_head = False
         parser = self._parser
         version = parser.get_http_version()
@@ -195,6 +237,7 @@ class MessageReader:
         length = request.header("content-length")
         if plan.limit and length and int(length) > plan.limit:
             self._stop(_too_large(plan.limit))
+        self._upgrade_ignored = parser.should_upgrade() and not _switches(request)
         self._message = Incoming(request, caller, plan)
         self._begin(self._message)
 
@@ -214,11 +257,23 @@ class MessageReader:
 
     def on_message_complete(self) -> None:
         assert self._message is not None
-        self._message.complete = True
+        if not self._upgrade_ignored:
+            self._message.complete = True
 
     def _stop(self, problem: Problem) -> None:
         self.fault = problem
         raise _Stop
+
+
+def _switches(request: Request) -> bool:
+    """Whether a request may switch protocols: to a tunnel, or to a WebSocket (RFC 6455, 4.1)."""
+    if request.method == "CONNECT":
+        return True
+    return (
+        request.version == "1.1"
+        and request.method == "GET"
+        and request.header("upgrade").lower() == "websocket"
+    )
 
 
 def _too_long(line: bool) -> Problem:
