@@ -321,3 +321,18 @@ async def test_nothing_is_sent_after_the_blank_line(server: Server) -> None:
             data += await conn.content()
     assert data.endswith(b"\n\n")
     assert re.search(rb"^data: ?x\ndata: ?y$", data, re.M)
+
+
+@pytest.mark.parametrize("name", ["lastEventId", "last-event-id", "Last-Event-ID"])
+async def test_a_polyfill_resumes_by_the_query(server: Server, name: str) -> None:
+    topic = unique()
+    first = await publish(server, topic, "one")
+    for text in ("two", "three", "four"):
+        await publish(server, topic, text)
+    async with await Sse.open(server, f"{path(topic)}?{name}={first}") as sse:
+        assert [(await sse.event()).data for _ in range(3)] == ["two", "three", "four"]
+
+
+async def test_the_stream_names_its_charset(server: Server) -> None:
+    async with await Sse.open(server, path(unique())) as sse:
+        assert sse.head.get("content-type") == "text/event-stream; charset=utf-8"

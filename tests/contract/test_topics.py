@@ -140,3 +140,23 @@ async def test_many_levels(server: Server) -> None:
     pattern = "/".join("*" for _ in topic.split("/"))
     batch = (await get(server, f"/topics/{pattern}?since=earliest")).json()
     assert topic in [record["topic"] for record in batch["records"]]
+
+
+@pytest.mark.parametrize(
+    ("query", "headers", "hint"),
+    [
+        ("topic[]=a&topic[]=b", {}, "topic=A&topic=B"),
+        ("topic%5B%5D=a", {"Accept": "text/event-stream"}, "topic=A&topic=B"),
+        ("way=sse", {}, "/topics?topic=A"),
+        ("", {"Accept": "text/event-stream"}, "/topics?topic=A"),
+        ("way=push", {}, "/topics?topic=A"),
+        ("way=long-poll", {}, "/topics?topic=A"),
+        ("wait=5", {}, "/topics?topic=A"),
+    ],
+)
+async def test_a_subscription_without_topics_is_refused_with_the_right_form(
+    server: Server, query: str, headers: dict[str, str], hint: str
+) -> None:
+    answer = await get(server, f"/topics?{query}", headers)
+    problem(answer, 400)
+    assert hint in answer.json()["detail"]

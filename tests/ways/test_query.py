@@ -101,3 +101,14 @@ def test_the_cursor() -> None:
     assert not ask().cursor_given
     assert ask("since=k-1").cursor_given and ask(last_event_id="k-1").cursor_given
     assert ask("since=").since == "" and not ask("since=").cursor_given
+
+
+@pytest.mark.parametrize("name", ["lastEventId", "last-event-id", "Last-Event-ID"])
+def test_the_last_event_id_of_a_polyfill_stands_for_the_header(name: str) -> None:
+    assert ask(f"way=sse&{name}=k-1").header == "k-1"
+    assert ask(f"way=sse&{name}=k-1", last_event_id="k-7").header == "k-7", "the header comes first"
+    assert ask(f"way=sse&{name}=k-1", last_event_id="").header == ""
+
+
+def test_of_several_fields_the_first_in_order_counts() -> None:
+    assert ask("Last-Event-ID=k-3&last-event-id=k-2&lastEventId=k-1").header == "k-1"

@@ -151,7 +151,11 @@ class App:
             names = request.query.get("topic")
             if names:
                 return self._receive(request, _selector(names), one=False)
+            if "topic[]" in request.query:
+                raise Problem(400, "topics are given as topic=A&topic=B, without brackets")
             query = self._query(request, Selector(()), one=False)
+            if query.way in ("sse", "push", "long-poll"):
+                raise Problem(400, f"{query.way} needs topics: /topics?topic=A&topic=B")
             if query.way == "websocket":
                 return self._receive(request, Selector(()), one=False)
             return _dynamic(self._overview if query.way == "refresh" else self._listing)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from random import random
 
 from ..feed import Feeds
 from ..http import Exchange, Response
@@ -28,12 +30,18 @@ class Context:
     counters: Counters
     settings: Settings
     draining: bool = False
+    draw: Callable[[], float] = random
+    """A random number in [0, 1)."""
     coder: Coder = field(default_factory=Coder)
     values: ByteLRU[tuple[Record, tuple[object, ...], bytes], Responses] = field(
         default_factory=lambda: ByteLRU(_ANSWERS_BYTES)
     )
     """The answers 200 and 304 for a record, as a client asks for it and with the dictionary that
     it has; remembered for a second."""
+
+    def drawn_retry(self) -> float:
+        """Seconds that a client waits after a stop: drawn, so that not all return at once."""
+        return self.settings.retry * (1 + self.draw())
 
     def remember(
         self, key: tuple[Record, tuple[object, ...], bytes], responses: Responses

@@ -31,6 +31,8 @@ DEFAULT_LIMIT, MAX_LIMIT = 100, 1000
 DEFAULT_WAIT, MAX_WAIT = 25.0, 90.0
 DEFAULT_EVERY, MAX_EVERY = 5, 86_400
 MIN_RATE, MAX_RATE = 0.1, 1000
+LAST_EVENT_ID_FIELDS = ("lastEventId", "last-event-id", "Last-Event-ID")
+"""Query fields that stand for the header where a client cannot set headers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class ReceiveQuery:
     """Whether the URL names one topic, as a path without a pattern."""
     format: Literal["raw", "json"]
     header: str
-    """`Last-Event-ID`."""
+    """The cursor of `Last-Event-ID`, as a header or as a query field."""
     since: str
     last: int
     limit: int
@@ -118,6 +120,16 @@ def _way(request: Request) -> tuple[Way, bool]:
     return ("refresh" if prefers_html(accept) else "poll"), False
 
 
+def _last_event_id(request: Request) -> str:
+    """The header, or the query field in which polyfills of EventSource send it."""
+    if "last-event-id" in request.headers:
+        return request.header("last-event-id")
+    for name in LAST_EVENT_ID_FIELDS:
+        if name in request.query:
+            return request.first(name)
+    return ""
+
+
 def read_query(
     request: Request, selector: Selector, *, one: bool, compress: bool = True
 ) -> ReceiveQuery:
@@ -134,7 +146,7 @@ def read_query(
         selector=selector,
         one=one,
         format="raw" if format == "raw" else "json",
-        header=request.header("last-event-id"),
+        header=_last_event_id(request),
         since=request.first("since"),
         last=int(request.number("last", 0, 0, 1_000_000)),
         limit=int(request.number("limit", DEFAULT_LIMIT, 1, MAX_LIMIT)),

@@ -133,7 +133,7 @@ def sse(context: Context, query: ReceiveQuery, exchange: Exchange) -> None:
     write = exchange.start(
         200,
         (
-            ("Content-Type", "text/event-stream"),
+            ("Content-Type", "text/event-stream; charset=utf-8"),
             *STREAM_HEADERS,
             *extra,
             ("Hexcast-Cursor", cursor),
@@ -147,7 +147,7 @@ def sse(context: Context, query: ReceiveQuery, exchange: Exchange) -> None:
     preface = [encoder.head, encoder.retry(context.settings.retry)]
     if context.draining:
         stream.over()
-        write(b"".join(preface))
+        write(encoder.head + encoder.retry(context.drawn_retry()))
         exchange.finish()
         return
     if start.gap is not None:
@@ -189,5 +189,5 @@ class SseStream(OpenStream):
         subscriber = self.subscriber
         if subscriber is not None:
             self.over()
-            subscriber.write(self.encoder.retry(self.context.settings.retry))
+            subscriber.write(self.encoder.retry(self.context.drawn_retry()))
             self.exchange.finish()

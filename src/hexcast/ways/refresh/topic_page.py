@@ -114,9 +114,14 @@ def _text(record: Record | None) -> str:
     return f"{len(record.data)} bytes" if text is None else text
 
 
+def _escaped(text: str) -> str:
+    """Text as HTML. A bare CR would be read as LF (HTML, 13.2.3.5); a reference is not."""
+    return escape(text, quote=False).replace("\r", "&#13;")
+
+
 def _pre(record: Record | None) -> str:
     """The text of a `pre`; a first line end would be taken for mark-up (HTML, 13.1.2.5)."""
-    text = escape(_text(record), quote=False)
+    text = _escaped(_text(record))
     return "\n" + text if text.startswith("\n") else text
 
 
@@ -126,7 +131,7 @@ def _line(record: Record) -> str:
     text = _text(record)
     if len(text) > MAX_SNIPPET:
         text = text[:MAX_SNIPPET] + "…"
-    text = escape(text, quote=False)
+    text = _escaped(text)
     return f"<li><time>{time[11:19]}</time> <span>{record.op}</span> {text}</li>\n"
 
 
