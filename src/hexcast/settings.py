@@ -67,6 +67,9 @@ class Settings:
     retry: float = 1.0
     """What SSE clients are told to wait before they reconnect."""
 
+    lab: bool = False
+    """Serve the lab at `/lab`: six clients side by side, one a way. `hexcast demo` always does."""
+
     pages: str = ""
     """Directory of a site of plain HTML to serve, its elements with data-topic kept current."""
 

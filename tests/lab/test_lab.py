@@ -17,7 +17,7 @@ JSON = {"Content-Type": "application/json"}
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    with Server() as running:
+    with Server("--lab") as running:
         yield running
 
 
@@ -161,7 +161,7 @@ async def test_a_stop_ends_the_runs_at_once(server: Server) -> None:
 
 
 async def test_under_a_base_path() -> None:
-    with Server(base="/live") as server:
+    with Server("--lab", base="/live") as server:
         assert b'src="lab/lab.js"' in (await get(server, "/lab")).body
         run = await begin(server, rate=20)
         figures = f"/topics/{run['prefix']}/figures"
@@ -178,7 +178,7 @@ async def test_over_tls() -> None:
     import ssl
     import urllib.request
 
-    with Server("--tls-dev") as server:
+    with Server("--lab", "--tls-dev") as server:
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         url = f"https://127.0.0.1:{server.port}"
@@ -193,3 +193,11 @@ async def test_over_tls() -> None:
             told = run
             while told["push"] != "push":
                 told = await asyncio.to_thread(call, f"/lab/runs/{run['run']}")
+
+
+async def test_there_is_no_lab_unless_it_is_wanted() -> None:
+    with Server() as server:
+        problem(await get(server, "/lab"), 404)
+        problem(await control(server, "POST", "", {}), 404)
+        topics = await get(server, "/topics", {"Accept": "text/html"})
+        assert topics.status == 200 and b"/lab" not in topics.body

@@ -28,7 +28,7 @@ KEEPING = ("poll", "long-poll", "sse", "websocket", "push")
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    with Server() as running:
+    with Server("--lab") as running:
         yield running
 
 
@@ -89,7 +89,7 @@ async def test_cut_clients_come_back_and_miss_nothing(
     """Over HTTP/1.1, and over one connection of HTTP/2 that all ways share."""
     with ExitStack() as stack:
         if tls:
-            server = stack.enter_context(Server("--tls-dev"))
+            server = stack.enter_context(Server("--lab", "--tls-dev"))
         await _cut(browser, f"{'https' if tls else 'http'}://{server.authority}")
 
 

@@ -6,11 +6,9 @@ browsers refuse, is a client inside the server. Begin with `routes`; `run` is th
 """
 
 from .assets import words
-from .push_client import Address
 from .routes import Lab
 
 __all__ = [
-    "Address",
     "Lab",
     "words",
 ]

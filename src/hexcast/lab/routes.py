@@ -8,13 +8,13 @@ from collections.abc import Callable
 from functools import partial
 from time import time_ns
 from typing import TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import msgspec
 
 from ..access import Access
-from ..http import Body, Exchange, Plan, Request, Response
-from ..model import Problem, check_topic, is_pattern
+from ..http import Body, Exchange, Plan, Request, Response, refusal
+from ..model import Caller, Problem, check_topic, is_pattern
 from ..ways import Context
 from .assets import PAGE, file_response
 from .cost import call_cost
@@ -32,20 +32,51 @@ _Asked = TypeVar("_Asked", Wish, Break)
 
 
 class Lab:
-    """All runs of one server. `later` runs a callable after some seconds."""
+    """All runs of one server. It stands around the server's routing, where there is a lab.
+
+    `plan` plans a request without the lab; `later` runs a callable after some seconds.
+    """
 
     def __init__(
-        self, context: Context, access: Access, later: Callable[[float, Callable[[], None]], object]
+        self,
+        context: Context,
+        access: Access,
+        plan: Callable[[Request, Caller], Plan],
+        later: Callable[[float, Callable[[], None]], object],
     ) -> None:
         self._context = context
         self._access = access
+        self._inner = plan
+        self._path = f"{context.settings.base_path}/lab"
         self._later = later
         self._runs: dict[str, Run] = {}
         self._push: dict[str, PushClient] = {}
         self.address: Address | None = None  # where the server listens, once it does
         self.restart: Callable[[], None] | None = None  # starts the server anew, where one can
 
+    def listening(self, url: str) -> None:
+        """The server listens at `url`: runs can begin."""
+        parts = urlsplit(url)
+        self.address = Address(
+            parts.hostname or "", parts.port or 0, parts.scheme == "https", parts.path
+        )
+
     # Addresses
+
+    def route(self, request: Request, caller: Caller) -> Plan:
+        """How a caller's request is answered. Raises Problem where it is not for this server."""
+        path = request.path
+        if path == self._path or path.startswith(f"{self._path}/"):
+            self._access.check_host(request)
+            try:
+                plan = self.plan(request, path[len(self._path) :])
+            except Problem as problem:
+                plan = refusal(problem)
+            return msgspec.structs.replace(plan, headers=self._access.cors(request))
+        fresh = request.memo is None  # else an equal head was parsed before
+        plan = self._inner(request, caller)
+        name = request.first("client")
+        return self.metered(name, plan, fresh=fresh) if name else plan
 
     def plan(self, request: Request, path: str) -> Plan:
         """How a request below `/lab` is answered; `path` is what follows it.
@@ -204,26 +235,17 @@ class Lab:
 
     # Metering
 
-    def metered(self, name: str, plan: Plan) -> Plan:
-        """The plan that serves the client `RUN.WAY` through its meter; others as they were.
+    def metered(self, name: str, plan: Plan, *, fresh: bool) -> Plan:
+        """The plan through the meter of the client `RUN.WAY`; as it was where there is none.
 
-        Looked up when it runs: the plan is kept for longer than the run lasts.
+        `fresh`: the request's head was parsed for this request.
         """
         run_name, _, way = name.partition(".")
-        run = plan.run
-        fresh = True
-
-        def serve(exchange: Exchange, body: bytes) -> None:
-            nonlocal fresh
-            found = self._runs.get(run_name)
-            client = None if found is None else found.clients.get(way)
-            if client is None:
-                run(exchange, body)
-            else:
-                client.serve(run, exchange, body, fresh=fresh)
-            fresh = False
-
-        return msgspec.structs.replace(plan, run=serve)
+        found = self._runs.get(run_name)
+        client = None if found is None else found.clients.get(way)
+        if client is None:
+            return plan
+        return msgspec.structs.replace(plan, run=partial(client.serve, plan.run, fresh=fresh))
 
 
 def _wall() -> float:

@@ -13,7 +13,6 @@ import msgspec
 from .. import __version__
 from ..access import Access
 from ..http import Body, Exchange, Plan, Request, Response, prefers_html, problem_response, refusal
-from ..lab import Lab
 from ..model import Caller, Problem, Selector, is_pattern
 from ..publish import OPS, batch, publish, publishable
 from ..ways import (
@@ -63,7 +62,7 @@ _MAX_LISTED = 10_000
 class App:
     """Plans requests for one server.
 
-    `site` has what is beside its own addresses; there is a lab where one is given.
+    `site` has what is beside its own addresses.
     """
 
     def __init__(
@@ -71,11 +70,9 @@ class App:
         context: Context,
         access: Access,
         site: Site | None = None,
-        lab: Lab | None = None,
     ) -> None:
         self._context = context
         self._site = site
-        self._lab = lab
         self._access = access
         self._base = context.settings.base_path
         self._metrics = MetricsPage(context.feeds, context.counters)
@@ -123,8 +120,6 @@ class App:
             plan = self._topic(request, path[len("/topics/") :])
         elif path == "/topics":
             plan = self._topics(request)
-        elif self._lab is not None and (path == "/lab" or path.startswith("/lab/")):
-            plan = self._lab.plan(request, path[len("/lab") :])
         else:
             plan = self._beside(request, path)
         return plan
@@ -183,10 +178,7 @@ class App:
             return _plan_way(query, partial(single_record, context, query, id))
         if query.way == "websocket":
             self._access.check_origin(request)
-        plan = _plan_way(query, _WAYS[query.way](context, query))
-        if self._lab is not None and "client" in request.query:
-            return self._lab.metered(request.first("client"), plan)
-        return plan
+        return _plan_way(query, _WAYS[query.way](context, query))
 
     def _listing(self, request: Request) -> Response:
         listed = [
@@ -276,7 +268,7 @@ class App:
                 self._live(),
                 {way: meter.clients for way, meter in self._context.counters.ways.items()},
                 self._base,
-                f"{self._base}/lab" if self._lab is not None else "",
+                f"{self._base}/lab" if self._context.settings.lab else "",
             ),
         )
 

@@ -16,17 +16,25 @@ from typing import TYPE_CHECKING, Any
 
 from ..access import Access, is_loopback
 from ..feed import Feeds
-from ..http import ProtocolDetector, ServerContext, Tls, TlsTransport, dev_certificate
+from ..http import (
+    Plan,
+    ProtocolDetector,
+    Request,
+    ServerContext,
+    Tls,
+    TlsTransport,
+    dev_certificate,
+)
 from ..hub import History, Hub
-from ..lab import Address, Lab
 from ..log import open_log
-from ..model import Counters
+from ..model import Caller, Counters
 from ..settings import Settings
 from ..value import Limits
 from ..ways import Context
 from .routes import App
 
 if TYPE_CHECKING:
+    from ..lab import Lab
     from ..site import Site
 
 __all__ = ["Server", "run"]
@@ -78,11 +86,16 @@ class Server:
             frozenset(o.lower().rstrip("/") for o in settings.allow_origin),
             any_host=not is_loopback(settings.host) and not settings.allow_host,
         )
-        self.lab = Lab(self.context, access, loop.call_later)
-        app = App(self.context, access, _site(self.context), self.lab)
+        app = App(self.context, access, _site(self.context))
+        self.lab = _lab(self.context, access, app.plan, loop)
         self.tls = _tls(settings)
         self.http = ServerContext(
-            access.identify, app.plan, counters, loop.time, time.time, secure=self.tls is not None
+            access.identify,
+            app.plan if self.lab is None else self.lab.route,
+            counters,
+            loop.time,
+            time.time,
+            secure=self.tls is not None,
         )
         self._loop = loop
         self._listeners: list[asyncio.Server] = []
@@ -112,9 +125,8 @@ class Server:
             self._listeners.append(
                 await self._loop.create_server(self._connection, sock=listener, backlog=BACKLOG)
             )
-        host = "127.0.0.1" if self.settings.host in ("0.0.0.0", "::", "") else self.settings.host
-        secure = self.tls is not None
-        self.lab.address = Address(host, self.port, secure, self.settings.base_path)
+        if self.lab is not None:
+            self.lab.listening(self.url)
         self._turn()
 
     def _connection(self) -> asyncio.Protocol:
@@ -136,7 +148,8 @@ class Server:
         deadline = self._loop.time() + max(0.0, self.settings.drain - DRAIN_MARGIN)
         http = self.http
         self.context.draining = http.draining = True
-        await self.lab.stop()
+        if self.lab is not None:
+            await self.lab.stop()
         for listener in self._listeners:
             listener.close()
         empty = asyncio.Event()
@@ -164,6 +177,22 @@ def _site(context: Context) -> Site | None:
     except ModuleNotFoundError as error:
         raise ValueError(f"{error.name} is missing for --pages; install hexcast[pages]") from None
     return Site(context.settings.pages, context)
+
+
+def _lab(
+    context: Context,
+    access: Access,
+    plan: Callable[[Request, Caller], Plan],
+    loop: asyncio.AbstractEventLoop,
+) -> Lab | None:
+    """The lab around the server's plans. Raises ValueError where it cannot be served."""
+    if not context.settings.lab:
+        return None
+    try:
+        from ..lab import Lab
+    except ModuleNotFoundError as error:
+        raise ValueError(f"{error.name} is missing for --lab; install hexcast[lab]") from None
+    return Lab(context, access, plan, loop.call_later)
 
 
 def _tls(settings: Settings) -> Tls | None:

@@ -173,7 +173,7 @@ async def _watch(base: str, prefix: str, board: _Board, opened: asyncio.Event) -
 async def _server() -> AsyncIterator[str]:
     """A server in a process of its own, on a free port; its URL."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "hexcast.cli", "serve", "--port", "0",
+        sys.executable, "-m", "hexcast.cli", "serve", "--lab", "--port", "0",
         stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip

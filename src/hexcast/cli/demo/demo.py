@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ...client import Client, Lost, Message, Notice, Trust
@@ -39,11 +40,11 @@ def demo(settings: Settings) -> int:
         signal.raise_signal(signal.SIGTERM)  # a stop like any other, after which it begins again
 
     def ready(server: Server) -> None:
-        if settings.port:  # else it would come back elsewhere
+        if settings.port and server.lab is not None:  # else it would come back elsewhere
             server.lab.restart = restart
         _announce(server)
 
-    code = run_server(settings, ready, _publish)
+    code = run_server(replace(settings, lab=True), ready, _publish)
     stops = {signal.SIGTERM, signal.SIGINT}
     if again and code == 0 and not signal.sigpending() & stops:
         sys.stderr.flush()
