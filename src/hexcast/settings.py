@@ -49,6 +49,9 @@ class Settings:
     body_limit: int = 2**20
     """Largest body of one publish, or line of a batch, or WebSocket message."""
 
+    publish_timeout: float = 10.0
+    """Longest time that a publish waits for the log; then 503, and its outcome is unknown."""
+
     compress: bool = True
     """Compress what gets smaller by it, for clients that take it so."""
 

@@ -20,7 +20,7 @@ from hexcast.http.request import Request
 from hexcast.http.response import Headers, Response
 from hexcast.hub.history import History
 from hexcast.hub.hub import Hub
-from hexcast.log.base import Outcome
+from hexcast.log.base import Log, Outcome
 from hexcast.log.memory import MemoryLog
 from hexcast.model.caller import Caller
 from hexcast.model.counters import Counters
@@ -86,9 +86,13 @@ def make_history(
     return History(records, size, seconds, total)
 
 
-def make_hub(history: History | None = None, clock: Clock | None = None) -> Hub:
+def make_hub(
+    history: History | None = None,
+    clock: Clock | None = None,
+    log: Log | None = None,
+) -> Hub:
     clock = clock or Clock()
-    hub = Hub(MemoryLog(EPOCH, clock.ms), history or make_history(), clock.ms, clock)
+    hub = Hub(log or MemoryLog(EPOCH, clock.ms), history or make_history(), clock.ms, clock)
     at_once(hub.start())
     return hub
 
@@ -262,7 +266,12 @@ class Sent(Exchange):
 class World:
     """A whole server but for sockets, event loop and clocks."""
 
-    def __init__(self, settings: Settings | None = None, access: Access | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        access: Access | None = None,
+        log: Log | None = None,
+    ) -> None:
         self.settings = settings or Settings()
         self.clock = Clock()
         self.soon = Soon()
@@ -273,7 +282,7 @@ class World:
             self.settings.hold_seconds,
             self.settings.hold_total,
         )
-        self.hub = make_hub(self.history, self.clock)
+        self.hub = make_hub(self.history, self.clock, log)
         self.feeds = Feeds(self.hub, self.counters, self.soon, self.clock, self.soon.later)
         self.context = Context(self.hub, self.feeds, self.counters, self.settings)
         self.access = access or Access(frozenset(), frozenset())

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import msgspec
 
 from ..http import Exchange
-from ..hub import Hub
 from ..log import Outcome
 from ..model import Draft, Problem, Published
 from .one import decode_line, draft_of_line
+from .pending import PendingPublishes
 
 __all__ = ["Batch", "batch"]
 
@@ -25,14 +25,14 @@ class Batch:
 
     def __init__(
         self,
-        hub: Hub,
+        publishes: PendingPublishes,
         exchange: Exchange,
         limit: int,
         write: Callable[[bytes], None],
         *,
         last_only: bool,
     ) -> None:
-        self._hub = hub
+        self._publishes = publishes
         self._exchange = exchange
         self._limit = limit
         self._write = write
@@ -109,7 +109,7 @@ class Batch:
         good = [d for d in drafts if isinstance(d, Draft)]
         if len(good) == len(drafts):
             self._waiting += 1
-            self._hub.publish(good, self._done)
+            self._publishes.publish(good, self._done)
             return
         self._waiting += 1
 
@@ -117,7 +117,7 @@ class Batch:
             rest = iter(outcomes)
             self._done([d if isinstance(d, Problem) else next(rest) for d in drafts])
 
-        self._hub.publish(good, done)
+        self._publishes.publish(good, done)
 
     def _done(self, outcomes: list[Outcome]) -> None:
         self._waiting -= 1
@@ -203,7 +203,7 @@ def _line_answer(outcome: Outcome) -> bytes:
     return b'{"id":"%b"}\n' % outcome.id.encode()
 
 
-def batch(hub: Hub, limit: int, exchange: Exchange, body: bytes) -> None:
+def batch(publishes: PendingPublishes, limit: int, exchange: Exchange, body: bytes) -> None:
     """Take a batch as it comes, and answer it as it goes."""
     last_only = exchange.request.first("ack") == "last"
     write = exchange.start(
@@ -214,6 +214,6 @@ def batch(hub: Hub, limit: int, exchange: Exchange, body: bytes) -> None:
             ("X-Accel-Buffering", "no"),
         ),
     )
-    taken = Batch(hub, exchange, limit, write, last_only=last_only)
+    taken = Batch(publishes, exchange, limit, write, last_only=last_only)
     exchange.body_reader = taken
     exchange.handler = taken

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import msgspec
 
 from ..http import Exchange, Headers, Request, Response, entity_tags, problem_response
-from ..hub import MAX_KEY_BYTES, MERGE_PATCH, Hub, check_patch_type
+from ..hub import MAX_KEY_BYTES, MERGE_PATCH, check_patch_type
 from ..log import Outcome
 from ..model import (
     BINARY,
@@ -26,6 +26,7 @@ from ..model import (
     check_type,
     settle_type,
 )
+from .pending import PendingPublishes
 
 __all__ = ["Line", "decode_line", "draft_of_line", "draft_of_request", "publish"]
 
@@ -105,10 +106,10 @@ def _read_change(op: str, type: str) -> tuple[Op, str]:
     raise Problem(400, "the op of a PATCH is patch or append")
 
 
-def publish(hub: Hub, topic: str, exchange: Exchange, body: bytes) -> None:
+def publish(publishes: PendingPublishes, topic: str, exchange: Exchange, body: bytes) -> None:
     """Publish what a request brings, and answer when the log has it."""
     draft = draft_of_request(exchange.request, topic, body)
-    hub.publish([draft], lambda outcomes: exchange.respond(_answer(outcomes[0], exchange)))
+    publishes.publish([draft], lambda outcomes: exchange.respond(_answer(outcomes[0], exchange)))
 
 
 def _answer(outcome: Outcome, exchange: Exchange) -> Response:

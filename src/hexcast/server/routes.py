@@ -134,7 +134,7 @@ class App:
         if method in OPS:
             self._access.check_origin(request)
             publishable(name)
-            run = partial(publish, self._context.hub, name)
+            run = partial(publish, self._context.publishes, name)
             return Plan(run, Body.WHOLE, self._context.settings.body_limit)
         return self._options_or_refuse(request, TOPIC_METHODS)
 
@@ -163,7 +163,7 @@ class App:
             ):
                 raise Problem(415, "a batch is application/x-ndjson, one object a line")
             limit = self._context.settings.body_limit
-            return Plan(partial(batch, self._context.hub, limit), Body.STREAM)
+            return Plan(partial(batch, self._context.publishes, limit), Body.STREAM)
         return self._options_or_refuse(request, TOPICS_METHODS)
 
     def _query(self, request: Request, selector: Selector, *, one: bool) -> ReceiveQuery:

@@ -148,6 +148,7 @@ class Server:
         deadline = self._loop.time() + max(0.0, self.settings.drain - DRAIN_MARGIN)
         http = self.http
         self.context.draining = http.draining = True
+        self.context.publishes.drain(max(0.0, self.settings.drain / 2 - SWEEP_SECONDS))
         if self.lab is not None:
             await self.lab.stop()
         for listener in self._listeners:

@@ -10,6 +10,7 @@ from ..feed import Feeds
 from ..http import Exchange, Response
 from ..hub import Hub
 from ..model import ByteLRU, Counters, Record
+from ..publish import PendingPublishes
 from ..settings import Settings
 from .compressed import Coder
 
@@ -29,6 +30,7 @@ class Context:
     feeds: Feeds
     counters: Counters
     settings: Settings
+    publishes: PendingPublishes = field(init=False)
     draining: bool = False
     draw: Callable[[], float] = random
     """A random number in [0, 1)."""
@@ -38,6 +40,9 @@ class Context:
     )
     """The answers 200 and 304 for a record, as a client asks for it and with the dictionary that
     it has; remembered for a second."""
+
+    def __post_init__(self) -> None:
+        self.publishes = PendingPublishes(self.hub, self.settings.publish_timeout)
 
     def drawn_retry(self) -> float:
         """Seconds that a client waits after a stop: drawn, so that not all return at once."""
@@ -59,7 +64,8 @@ class Context:
         exchange.respond(response)
 
     def sweep(self) -> None:
-        """Let go of what is past its time: called every second."""
+        """Evict and answer what is past its time: called every second."""
         self.values.clear()
         self.hub.sweep()
+        self.publishes.sweep()
         self.feeds.sweep()

@@ -110,8 +110,12 @@ class H1Connection(asyncio.Protocol):
         exchange = self.exchange
         if exchange is None:
             return False
-        if exchange.handler is not None and exchange.body_reader is None:
-            return False  # a client that waits has gone: half-closed looks the same as closed
+        if (
+            exchange.handler is not None
+            and exchange.body_reader is None
+            and exchange.request.method == "GET"
+        ):
+            return False  # a subscriber has left: half-closed looks the same as closed
         self._eof = True
         return True
 

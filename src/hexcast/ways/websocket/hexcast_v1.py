@@ -329,7 +329,7 @@ class Conversation:
             else:
                 self._ok(ref, id=outcomes[0].id)
 
-        self._context.hub.publish([draft_of_line(line)], done)
+        self._context.publishes.publish([draft_of_line(line)], done)
 
     # Answers
 

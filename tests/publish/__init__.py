@@ -1,0 +1,1 @@
+"""Publishing: one request, a batch, and what the log has not answered."""
