@@ -147,12 +147,19 @@ def _stored(data: bytes) -> bytes:
     return b"".join([_stored(piece) for piece in pieces])
 
 
+_SYNC_MARKER = b"\x00\x00\x00\xff\xff"
+"""An empty stored block, as a sync flush ends in. There are decoders that hand out what they have
+decoded only there (Go's compress/flate)."""
+
+
 def _gzip_piece(data: bytes) -> bytes:
+    if not data:
+        return b""
     if len(data) >= PIECE_PAYS:
         blocks = _deflated(data)
         if len(blocks) < len(data):
             return blocks
-    return _stored(data)
+    return _stored(data) + _SYNC_MARKER
 
 
 def _zstd_piece() -> Callable[[bytes], bytes]:
