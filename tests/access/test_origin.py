@@ -110,3 +110,35 @@ def test_only_allowed_origins_are_let_read() -> None:
 ])  # fmt: skip
 def test_what_is_reached_by_this_machine_alone(host: str, yes: bool) -> None:
     assert is_loopback(host) is yes
+
+
+@pytest.mark.parametrize(
+    ("host", "origin", "ours"),
+    [
+        ("localhost:80", "http://localhost", True),
+        ("localhost", "http://localhost:80", True),
+        ("localhost.", "http://localhost", True),
+        ("localhost:8066", "http://localhost.:8066", True),
+        ("[::1]:80", "http://[::1]", True),
+        ("LOCALHOST", "HTTP://localhost", True),
+        ("localhost:443", "http://localhost", False),
+        ("localhost:80", "https://localhost", False),
+        ("localhost:8066", "http://localhost", False),
+        ("localhost", "null", False),
+        ("localhost", "http://localhost.evil", False),
+        ("live.example", "https://page.example:443", True),
+        ("live.example", "https://page.example.", True),
+        ("live.example", "http://page.example", False),
+        ("live.example", "https://page.example:8443", False),
+    ],
+)
+def test_origins_are_compared_as_rfc_6454_says(host: str, origin: str, ours: bool) -> None:
+    assert OURS.foreign(request(host=host, origin=origin)) is not ours
+
+
+def test_a_page_behind_a_proxy_that_ends_tls_is_our_own_where_the_browser_says_so() -> None:
+    fields = {"host": "live.example", "origin": "https://live.example"}
+    assert OURS.foreign(request(**fields))
+    assert not OURS.foreign(request(**fields, sec_fetch_site="same-origin"))
+    assert OURS.foreign(request(**fields, sec_fetch_site="same-site"))
+    assert OURS.foreign(request(host="live.example", sec_fetch_site="cross-site"))

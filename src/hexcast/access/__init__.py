@@ -4,9 +4,10 @@
 request is seen through the few fields that the checks need.
 """
 
-from .origin import Access, is_loopback
+from .origin import Access, canonical_origin, is_loopback
 
 __all__ = [
     "Access",
+    "canonical_origin",
     "is_loopback",
 ]

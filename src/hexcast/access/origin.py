@@ -15,7 +15,7 @@ from typing import Protocol
 
 from ..model import Caller, Problem
 
-__all__ = ["Access", "Head", "host_name", "is_loopback"]
+__all__ = ["Access", "Head", "canonical_origin", "host_name", "is_loopback"]
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -71,6 +71,22 @@ def host_name(host: str) -> str:
     return name.lower()
 
 
+def canonical_origin(origin: str) -> str:
+    """An origin in the one form in which equal origins are equal (RFC 6454, 4 and 6.2).
+
+    Lower case, without the scheme's default port, and without the dot that may end a host's name.
+    """
+    scheme, found, authority = origin.lower().partition("://")
+    if not found:
+        return scheme
+    port = {"http": ":80", "https": ":443"}.get(scheme)
+    host = authority.removesuffix(port) if port else authority
+    name, colon, number = host.rpartition(":")
+    if colon and number.isdigit():
+        return f"{scheme}://{name.removesuffix('.')}:{number}"
+    return f"{scheme}://{host.removesuffix('.')}"
+
+
 @lru_cache(maxsize=4096)
 def _anyone(address: str) -> Caller:
     return Caller(address=address)
@@ -78,7 +94,10 @@ def _anyone(address: str) -> Caller:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What is allowed. With `any_host` every name is answered to (a server open to others)."""
+    """What is allowed. `origins` are in the form that `canonical_origin` gives.
+
+    With `any_host` the server answers to every name, as one that is open to others does.
+    """
 
     hosts: frozenset[str]
     origins: frozenset[str]
@@ -102,14 +121,18 @@ class Access:
 
     def foreign(self, request: Head) -> bool:
         """Whether a request comes from a page that is neither ours nor allowed."""
-        origin = request.header("origin").lower()
+        origin = canonical_origin(request.header("origin"))
         if origin and origin in self.origins:
             return False
-        if request.header("sec-fetch-site").lower() == "cross-site":
+        site = request.header("sec-fetch-site").lower()
+        if site == "cross-site":
             return True
         if not origin:
             return "origin" in request.headers
-        return origin != request.origin.lower()
+        if site == "same-origin" and origin.startswith("https://"):
+            # Behind a proxy that ends TLS, our own pages have https and this connection has not.
+            return origin != canonical_origin(f"https://{request.header('host')}")
+        return origin != canonical_origin(request.origin)
 
     def check_origin(self, request: Head) -> None:
         """Raises Problem 403 where a foreign page's script would act here."""
@@ -121,7 +144,7 @@ class Access:
         if not self.origins:
             return ()
         origin = request.header("origin")
-        if origin.lower() not in self.origins:
+        if canonical_origin(origin) not in self.origins:
             return (("Vary", "Origin"),)
         return (
             ("Access-Control-Allow-Origin", origin),
@@ -132,7 +155,7 @@ class Access:
 
     def preflight(self, request: Head, methods: str) -> Headers:
         """What a preflight of an allowed origin is told beside `cors`; nothing for any other."""
-        if request.header("origin").lower() not in self.origins:
+        if canonical_origin(request.header("origin")) not in self.origins:
             return ()
         return (
             ("Access-Control-Allow-Methods", methods),

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
-from ..access import Access, is_loopback
+from ..access import Access, canonical_origin, is_loopback
 from ..feed import Feeds
 from ..http import (
     Plan,
@@ -83,7 +83,7 @@ class Server:
         self.context = Context(self.hub, self.feeds, counters, settings)
         access = Access(
             frozenset(h.lower() for h in settings.allow_host),
-            frozenset(o.lower().rstrip("/") for o in settings.allow_origin),
+            frozenset(canonical_origin(o.rstrip("/")) for o in settings.allow_origin),
             any_host=not is_loopback(settings.host) and not settings.allow_host,
         )
         app = App(self.context, access, _site(self.context))
@@ -238,6 +238,13 @@ def raise_open_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
+def _reload(tls: Tls | None) -> None:
+    if tls is not None:
+        tls.reload()
+    else:
+        _log.info("SIGHUP: there is no certificate to read again")
+
+
 async def _serve(
     settings: Settings, announce: Callable[[Server], None] | None, beside: Beside | None
 ) -> int:
@@ -246,8 +253,8 @@ async def _serve(
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    if server.tls is not None:
-        loop.add_signal_handler(signal.SIGHUP, server.tls.reload)
+    # Handled without TLS too: by default it would end the process without a drain.
+    loop.add_signal_handler(signal.SIGHUP, _reload, server.tls)
     await server.start()
     if announce is not None:
         announce(server)
