@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from hexcast.http.tls.dev_certificate import keep, machine_names, make
 from tests.support.h2wire import H2Client
-from tests.support.harness import Server, deadline, path, unique
+from tests.support.harness import Server, deadline, get, path, unique
 
 
 def write_pair(folder: Path, names: list[str]) -> tuple[Path, Path]:
@@ -184,3 +184,24 @@ async def test_a_client_that_never_finishes_its_handshake_holds_up_no_stop(
         async with await H2Client.open(server, tls=trusting(pair[0])) as client:
             assert (await client.ask("GET", "/healthz")).status == 200
         assert server.stop() < 5
+
+
+async def test_plain_http_to_a_tls_port_is_answered_with_the_url(pair: tuple[Path, Path]) -> None:
+    with serving(pair) as server:
+        for head in (b"GET /topics/a?x=1 HTTP/1.1\r\n", b"POST /topics/a?x=1 HTTP/1.1\r\n"):
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            async with deadline("the answer"):
+                writer.write(head + b"Host: live.example:8066\r\n\r\n")
+                answer = await reader.read()
+            writer.close()
+            await writer.wait_closed()
+            assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+            assert b"https://live.example:8066/topics/a?x=1" in answer
+
+
+async def test_sighup_does_not_end_a_server_without_tls() -> None:
+    with Server() as server:
+        assert server.process is not None
+        server.process.send_signal(signal.SIGHUP)
+        assert (await get(server, "/healthz")).status == 200
+        assert server.process.poll() is None

@@ -15,11 +15,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import ssl
 from typing import Any, cast
 
+from ...model import Problem
 from ..context import ServerContext
 from ..detect import ProtocolDetector
+from ..problems import problem_response
 
 __all__ = ["TlsTransport"]
 
@@ -34,7 +37,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
     """The protocol of a TCP transport, and the transport of the protocol above."""
 
     __slots__ = (
-        "_closing",
+        "_closing", "_first",
         "_incoming",
         "_left",
         "_outgoing",
@@ -55,6 +58,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self._tcp: asyncio.Transport = cast(asyncio.Transport, None)  # from connection_made
         self._protocol: asyncio.Protocol | None = None  # from the end of the handshake
+        self._first = b""  # what came before the handshake was over
         self._closing = False
         self._paused = False
         self._left = 0  # bytes that were still to be sent when the farewell was last looked at
@@ -130,6 +134,8 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         if self._protocol is not None:
             self._read()
         else:
+            if len(self._first) < MAX_CHUNK:
+                self._first += bytes(data)
             self._handshake()
 
     def _handshake(self) -> None:
@@ -140,10 +146,14 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
             return
         except ssl.SSLError as error:
             _log.debug("no TLS with a client: %s", error)
-            self._flush()
+            if error.reason == "HTTP_REQUEST":
+                self._tcp.write(_speaks_https(self._first))
+            else:
+                self._flush()
             self._closing = True
             self._tcp.close()
             return
+        self._first = b""
         self._flush()
         server = self._service
         server.timers.remove(self)
@@ -255,3 +265,17 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
     def abort(self) -> None:
         self._closing = True
         self._tcp.abort()
+
+
+_HOST = re.compile(rb"(?im)^host:[ \t]*([\w.:\[\]-]{1,255})[ \t]*\r?$")
+
+
+def _speaks_https(request: bytes) -> bytes:
+    """The answer to a plain HTTP request. It names the right URL where that is known."""
+    host = _HOST.search(request)
+    target = request.split(b" ", 2)[1:2]
+    url = ""
+    if host is not None and target and target[0].startswith(b"/"):
+        url = f": https://{host[1].decode('latin-1')}{target[0].decode('latin-1')}"
+    refused = problem_response(Problem(400, f"this port speaks https{url}", close=True))
+    return refused.block + b"Connection: close\r\n\r\n" + refused.body
