@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import ssl
+import sys
 from collections import deque
 
+from hexcast.http.tls.transport import TlsTransport
 from hexcast.lab.cost import call_cost, footprint
+from hexcast.model.per_client import PerClient
+from tests.support.fakes import World
 
 
-class Subscriber:
-    """Named like one of those that belong to one client."""
+class Subscriber(PerClient):
+    """Belongs to one client."""
 
     __slots__ = ("member",)
 
@@ -15,7 +20,7 @@ class Subscriber:
 
 
 class Shared:
-    """Named like nothing that belongs to a client."""
+    """Belongs to no client."""
 
     def __init__(self) -> None:
         self.much = [0] * 100_000
@@ -37,3 +42,15 @@ def test_what_is_shared_is_nobody_s() -> None:
     both = Subscriber(queue), Subscriber(queue)
     assert footprint(*both) < footprint(both[0]) + alone + 500, "counted twice"
     assert footprint(None, shared) == 0
+
+
+def test_a_client_over_tls_does_not_show_less_than_one_without() -> None:
+    world = World()
+    wire = world.connect()
+    wire.send(b"GET /topics/a?way=sse HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    connection = wire.connection
+    plain = footprint(connection.exchange)
+    assert plain > sys.getsizeof(connection) + sys.getsizeof(connection.exchange)
+    tls = TlsTransport(world.server, ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+    tls._tcp, connection.transport = wire, tls
+    assert footprint(connection.exchange) >= plain + sys.getsizeof(tls)

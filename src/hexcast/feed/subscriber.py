@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from ..hub import ResumePoint
-from ..model import Record
+from ..model import PerClient, Record
 from .encoding import StreamEncoder
 from .feed import Feed, Step, Write
 
@@ -25,7 +25,7 @@ class Client(Protocol):
         ...
 
 
-class Subscriber:
+class Subscriber(PerClient):
     """A cursor into the log that belongs to one client, and how to write to that client."""
 
     __slots__ = (

@@ -14,7 +14,7 @@ from typing import Protocol
 
 import msgspec
 
-from ..model import Caller
+from ..model import Caller, PerClient
 from .request import Request
 from .response import Headers, Preload, Response
 
@@ -99,7 +99,7 @@ class Plan(msgspec.Struct, frozen=True, eq=False):
     """Sent with the answer, whatever that is."""
 
 
-class Exchange(ABC):
+class Exchange(PerClient, ABC):
     """One request and its answer. After the answer is finished, every call does nothing."""
 
     __slots__ = ("body_reader", "caller", "frame", "handler", "request")
@@ -144,16 +144,16 @@ class Exchange(ABC):
         """Promise a GET of `target` on this open answer and push it; False where it cannot be."""
         return False
 
-    def cork(self) -> None:  # noqa: B027  # over HTTP/1.1 each write is whole already
+    def cork(self) -> None:  # over HTTP/1.1 each write is whole already
         """Buffer what is written from here on until `uncork`, to send it with one write."""
 
-    def uncork(self) -> None:  # noqa: B027  # as for cork
+    def uncork(self) -> None:  # as for cork
         """Send what was written since `cork`."""
 
-    def ping(self) -> None:  # noqa: B027  # HTTP/1.1 has none
+    def ping(self) -> None:  # HTTP/1.1 has none
         """Show proxies and the client that the connection is alive."""
 
-    def hint(self, preloads: tuple[Preload, ...]) -> None:  # noqa: B027  # not over HTTP/1.1
+    def hint(self, preloads: tuple[Preload, ...]) -> None:  # not over HTTP/1.1
         """Before the answer: push what the client will request next, or announce it (103).
 
         HTTP/1.1 sends no 103: there are clients that take it for the answer (RFC 8297, 3).
@@ -163,7 +163,7 @@ class Exchange(ABC):
     def set_deadline(self, seconds: float) -> None:
         """Call the handler's `timeout` after this time, in place of any set before; 0: never."""
 
-    def set_buffered(self, size: int) -> None:  # noqa: B027  # one body alone has its own limit
+    def set_buffered(self, size: int) -> None:  # one body alone has its own limit
         """Report how many received bytes are buffered because their rest has not arrived.
 
         All exchanges of a connection share a bound on these. Called whenever the number changes.

@@ -9,10 +9,15 @@ from __future__ import annotations
 
 import gc
 import socket
+import ssl
 import sys
+from collections import deque
 from functools import cache
 from time import thread_time
+from types import BuiltinMethodType, MethodType
 from typing import NamedTuple
+
+from ..model import PerClient
 
 __all__ = ["CallCost", "call_cost", "footprint"]
 
@@ -47,27 +52,29 @@ def call_cost() -> CallCost:
     return CallCost(send / _ROUNDS, receive / _ROUNDS)
 
 
-# What belongs to one client alone. Whatever else these objects refer to is shared.
-_OWN = frozenset(
-    (
-        "H1Connection", "H1Exchange", "H2Exchange", "Output", "SseStream", "Session",
-        "Conversation", "PushStream", "Held", "Subscriber", "Receiver", "TCPTransport",
-        "_SelectorSocketTransport", "deque", "dict", "set", "list", "method",
-        "builtin_function_or_method",
-    )
-)  # fmt: skip
 _CONTAINERS = (dict, set, list)
+_OF_LIBRARIES = (ssl.SSLObject, ssl.MemoryBIO, deque, MethodType, BuiltinMethodType)
 _MAX_OBJECTS = 500
 
 
+def _kept_for_one(thing: object) -> bool:
+    if isinstance(thing, (PerClient, *_OF_LIBRARIES, *_CONTAINERS)):
+        return True
+    return hasattr(type(thing), "get_extra_info")  # a transport, of whatever event loop
+
+
 def footprint(*roots: object) -> int:
-    """Bytes of the objects that are kept for one client, from where it is known."""
+    """Bytes of the objects that are kept for one client, reached from `roots`.
+
+    A connection that several exchanges share is counted for each. What OpenSSL and the kernel
+    keep is not seen from here.
+    """
     seen: set[int] = set()
     todo = list(roots)
     size = 0
     while todo and len(seen) < _MAX_OBJECTS:
         thing = todo.pop()
-        if id(thing) in seen or type(thing).__name__ not in _OWN:
+        if id(thing) in seen or not _kept_for_one(thing):
             continue
         seen.add(id(thing))
         size += sys.getsizeof(thing)

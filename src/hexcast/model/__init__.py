@@ -33,6 +33,7 @@ from .patterns import (
     is_pattern,
     matches,
 )
+from .per_client import PerClient
 from .problem import Problem
 from .record import Draft, Gap, Id, Kind, Op, Place, Published, Record, parse_cursor
 from .ways import WAYS, WayName
@@ -54,6 +55,7 @@ __all__ = [
     "Kind",
     "Op",
     "PatternIndex",
+    "PerClient",
     "Place",
     "Problem",
     "Published",

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from ..feed import PLAIN, AnswerEncoder, Change, DeliveryOptions, Feed
 from ..http import Exchange, Response, problem_response
 from ..hub import MERGE_PATCH
-from ..model import JSON, Id, Problem, Record
+from ..model import JSON, Id, PerClient, Problem, Record
 from .context import Context
 from .json_format import batch_json, record_json
 from .poll import (
@@ -118,7 +118,7 @@ class LongPoll:
         exchange.set_deadline(self._query.wait)
 
 
-class Held:
+class Held(PerClient):
     """One held request."""
 
     __slots__ = ("context", "exchange", "feed", "query")

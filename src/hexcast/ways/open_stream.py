@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from ..feed import Subscriber
 from ..http import Exchange
+from ..model import PerClient
 from .context import Context
 
 __all__ = ["OpenStream"]
 
 
-class OpenStream:
+class OpenStream(PerClient):
     """One client's open answer, counted for its way, as a feed and a connection know it."""
 
     __slots__ = ("context", "exchange", "subscriber", "way")

@@ -20,7 +20,7 @@ import asyncio
 from collections import deque
 from typing import cast
 
-from ...model import Caller, Problem
+from ...model import Caller, PerClient, Problem
 from ..address import client_address
 from ..context import ServerContext
 from ..exchange import Body, Plan, Tunnel
@@ -35,7 +35,7 @@ MAX_REMEMBERED = 2048
 LINGER_SECONDS = 2.0
 
 
-class H1Connection(asyncio.Protocol):
+class H1Connection(PerClient, asyncio.Protocol):
     """A client's connection."""
 
     __slots__ = (

@@ -41,7 +41,7 @@ from h2.events import (
 from h2.exceptions import ProtocolError, StreamClosedError
 from h2.settings import SettingCodes, Settings
 
-from ...model import Caller, Problem
+from ...model import Caller, PerClient, Problem
 from ..address import client_address
 from ..context import ServerContext
 from ..exchange import Body
@@ -111,7 +111,7 @@ _OFFERED = _settings(MAX_STREAMS)
 _ENFORCED = _settings(_LAST_STREAM)
 
 
-class H2Connection(asyncio.Protocol):
+class H2Connection(PerClient, asyncio.Protocol):
     """A client's connection."""
 
     __slots__ = (

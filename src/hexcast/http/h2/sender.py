@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from h2.errors import ErrorCodes
 
+from ...model import PerClient
+
 if TYPE_CHECKING:
     from h2.connection import H2Connection as Machine
     from h2.stream import H2Stream as StreamState
@@ -44,7 +46,7 @@ class SenderOwner(Protocol):
         ...
 
 
-class Sender:
+class Sender(PerClient):
     """What is written to one stream."""
 
     __slots__ = (

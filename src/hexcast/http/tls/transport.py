@@ -19,7 +19,7 @@ import re
 import ssl
 from typing import Any, cast
 
-from ...model import Problem
+from ...model import PerClient, Problem
 from ..context import ServerContext
 from ..detect import ProtocolDetector
 from ..problems import problem_response
@@ -33,7 +33,7 @@ HANDSHAKE_SECONDS = 10.0
 CLOSE_SECONDS = 2.0
 
 
-class TlsTransport(asyncio.Transport, asyncio.Protocol):
+class TlsTransport(PerClient, asyncio.Transport, asyncio.Protocol):
     """The protocol of a TCP transport, and the transport of the protocol above."""
 
     __slots__ = (

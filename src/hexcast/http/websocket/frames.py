@@ -27,6 +27,7 @@ from websockets.frames import Close, CloseCode, Frame, Opcode
 from websockets.headers import build_extension, parse_extension
 from websockets.streams import StreamReader
 
+from ...model import PerClient
 from ..compression import deflate_message
 
 __all__ = ["Closed", "Message", "Ping", "Pong", "Receiver", "Violation", "agree_on_packing",
@@ -138,7 +139,7 @@ class Violation(Exception):
         self.reason = reason
 
 
-class Receiver:
+class Receiver(PerClient):
     """Reads what a client sends. Need not be kept while it is `idle`."""
 
     __slots__ = (

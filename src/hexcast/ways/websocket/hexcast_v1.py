@@ -16,7 +16,7 @@ from ...feed import DeliveryOptions, StreamEncoder, Subscriber
 from ...http import frames
 from ...hub import Hub, ResumePoint, resume_point
 from ...log import Outcome
-from ...model import Problem, Record, Selector, matches
+from ...model import PerClient, Problem, Record, Selector, matches
 from ...publish import Line, draft_of_line
 from ..context import Context
 from ..poll import MAX_SEQ, ended
@@ -99,7 +99,7 @@ _decode = msgspec.json.Decoder(_Said).decode
 _encode = msgspec.json.Encoder().encode
 
 
-class Conversation:
+class Conversation(PerClient):
     """One client's side of the subprotocol."""
 
     __slots__ = ("_asked", "_context", "_encoder", "_ref", "_session", "_starts", "_todo", "_union")

@@ -11,7 +11,7 @@ from websockets.frames import CloseCode
 from ...feed import Change, StreamEncoder, Subscriber
 from ...http import Exchange, Headers, Request, compressible, frames, problem_response
 from ...hub import resume_point
-from ...model import BINARY, Gap, Problem, Record, base_type, utf8
+from ...model import BINARY, Gap, PerClient, Problem, Record, base_type, utf8
 from ..context import Context
 from ..json_format import change_json, gap_json, record_json
 from ..poll import has_ended
@@ -150,7 +150,7 @@ def _packing(request: Request) -> str:
         raise Problem(400, f"Sec-WebSocket-Extensions: {error}") from None
 
 
-class Session:
+class Session(PerClient):
     """One client's WebSocket: the tunnel's bytes, its subscriber, and its closing handshake."""
 
     __slots__ = (
