@@ -7,9 +7,7 @@ given to it as the defaults of this run (`Context.default_map`).
 
 from __future__ import annotations
 
-import ast
 import inspect
-import textwrap
 import tomllib
 from collections.abc import Callable
 from dataclasses import fields
@@ -140,18 +138,5 @@ def check(settings: Settings) -> None:
 
 
 def explanations() -> dict[str, str]:
-    """By setting, the text that stands under it in the source of Settings."""
-    module = ast.parse(textwrap.dedent(inspect.getsource(Settings)))
-    record = module.body[0]
-    assert isinstance(record, ast.ClassDef)
-    found = {}
-    for statement, after in zip(record.body, record.body[1:], strict=False):
-        if (
-            isinstance(statement, ast.AnnAssign)
-            and isinstance(statement.target, ast.Name)
-            and isinstance(after, ast.Expr)
-            and isinstance(after.value, ast.Constant)
-            and isinstance(after.value.value, str)
-        ):
-            found[statement.target.id] = " ".join(after.value.value.split()).replace("`", "")
-    return found
+    """The help text of each setting."""
+    return {field.name: field.metadata["help"] for field in fields(Settings)}
