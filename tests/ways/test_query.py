@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from hexcast.http.request import Request
 from hexcast.model.patterns import Selector
 from hexcast.model.problem import Problem
-from hexcast.ways.query import WAYS, ReceiveQuery, read_query
+from hexcast.model.ways import WAYS
+from hexcast.ways.query import ReceiveQuery, read_query
 
 CODINGS = "Accept-Encoding, Available-Dictionary"
 

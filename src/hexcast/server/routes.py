@@ -46,15 +46,14 @@ TOPIC_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 TOPICS_METHODS = "GET, HEAD, POST, OPTIONS"
 PAGE_METHODS = "GET, HEAD, OPTIONS"
 
-_WAYS: dict[str, Callable[[Context, ReceiveQuery], Callable[[Exchange], None]]] = {
-    "refresh": partial(partial, refresh),
-    "poll": partial(partial, poll),
-    "long-poll": LongPoll,
-    "sse": partial(partial, sse),
-    "websocket": partial(partial, websocket),
-    "push": partial(partial, push),
+_WAYS: dict[str, Callable[[Context, ReceiveQuery, Exchange], None]] = {
+    "refresh": refresh,
+    "poll": poll,
+    "sse": sse,
+    "websocket": websocket,
+    "push": push,
 }
-"""For each way, what makes the server of one request from what it asks."""
+"""What serves a request over each way; for a long poll see `_serving`."""
 
 _MAX_LISTED = 10_000
 
@@ -82,7 +81,7 @@ class App:
             "/healthz": self._healthz,
             "/readyz": self._readyz,
             "/metrics": self._metrics_page,
-            TOPIC_SCRIPT_PATH: lambda request: topic_script(),
+            TOPIC_SCRIPT_PATH: _topic_script,
             f"/{MODULE_NAME}": partial(module, hashed=False),
             f"/{hashed_module_name()}": partial(module, hashed=True),
         }
@@ -178,7 +177,7 @@ class App:
             return _plan_way(query, partial(single_record, context, query, id))
         if query.way == "websocket":
             self._access.check_origin(request)
-        return _plan_way(query, _WAYS[query.way](context, query))
+        return _plan_way(query, _serving(context, query))
 
     def _listing(self, request: Request) -> Response:
         listed = [
@@ -316,6 +315,13 @@ def _selector(names: list[str]) -> Selector:
         raise Problem(400, str(error)) from None
 
 
+def _serving(context: Context, query: ReceiveQuery) -> Callable[[Exchange], None]:
+    """What serves a request. Equal long polls share a `LongPoll`, which remembers their feed."""
+    if query.way == "long-poll":
+        return LongPoll(context, query)
+    return partial(_WAYS[query.way], context, query)
+
+
 def _plan_way(query: ReceiveQuery, serve: Callable[[Exchange], None]) -> Plan:
     """The plan of a way; its refusals name it too."""
 
@@ -329,8 +335,18 @@ def _plan_way(query: ReceiveQuery, serve: Callable[[Exchange], None]) -> Plan:
 
 
 def _answer(response: Response) -> Plan:
-    return Plan(lambda exchange, body: exchange.respond(response))
+    def run(exchange: Exchange, body: bytes) -> None:
+        exchange.respond(response)
+
+    return Plan(run)
 
 
 def _dynamic(page: Callable[[Request], Response]) -> Plan:
-    return Plan(lambda exchange, body: exchange.respond(page(exchange.request)))
+    def run(exchange: Exchange, body: bytes) -> None:
+        exchange.respond(page(exchange.request))
+
+    return Plan(run)
+
+
+def _topic_script(request: Request) -> Response:
+    return topic_script()

@@ -20,12 +20,9 @@ from ..http import (
     wait_preference,
 )
 from ..hub import ResumePoint
-from ..model import Problem, Selector
+from ..model import WAYS, Problem, Selector, WayName
 
-__all__ = ["ReceiveQuery", "Way", "read_page_query", "read_query"]
-
-Way = Literal["refresh", "poll", "long-poll", "sse", "websocket", "push"]
-WAYS = ("refresh", "poll", "long-poll", "sse", "websocket", "push")
+__all__ = ["ReceiveQuery", "read_page_query", "read_query"]
 
 DEFAULT_LIMIT, MAX_LIMIT = 100, 1000
 DEFAULT_WAIT, MAX_WAIT = 25.0, 90.0
@@ -39,7 +36,7 @@ LAST_EVENT_ID_FIELDS = ("lastEventId", "last-event-id", "Last-Event-ID")
 class ReceiveQuery:
     """A request to receive, read once. Numbers are clamped; empty strings mean not given."""
 
-    way: Way
+    way: WayName
     chosen: bool
     """Whether the client named the way, instead of leaving it to its headers."""
     selector: Selector
@@ -96,7 +93,7 @@ class ReceiveQuery:
         return bool(self.header or self.since)
 
 
-def _way(request: Request) -> tuple[Way, bool]:
+def _way(request: Request) -> tuple[WayName, bool]:
     """The way a request chooses; first match wins (contract 3)."""
     named = request.first("way")
     # RFC 9110, 7.8: an Upgrade in HTTP/1.0 is ignored.
@@ -107,7 +104,7 @@ def _way(request: Request) -> tuple[Way, bool]:
         if upgrade and request.version == "2" and named != "websocket":
             # Over HTTP/1.1 an Upgrade may be ignored; RFC 8441 knows no other answer to a CONNECT.
             raise Problem(400, f"a WebSocket was asked for, and way={named}")
-        return named, True  # type: ignore[return-value]  # checked against WAYS
+        return named, True
     if upgrade:
         return "websocket", False
     accept = request.header("accept")
@@ -226,7 +223,7 @@ def _keeps(request: Request, codings: tuple[str, ...]) -> bool:
 
 
 @cache
-def _vary(way: Way, *, chosen: bool, compress: bool) -> str:
+def _vary(way: WayName, *, chosen: bool, compress: bool) -> str:
     """The headers that an answer depends on; the same for all that a URL may be answered with."""
     if not compress or (chosen and way == "websocket"):
         return "" if chosen else "Accept, Prefer"
