@@ -354,8 +354,8 @@ async def test_overlapping_subscriptions_with_last_deliver_once(server: Server) 
             (f"{stem}/**", {"since": "earliest"}), (f"{stem}/b", {"since": ids[0]}),
         ], start=1):  # fmt: skip
             await ws.say({"subscribe": [name], **start, "ref": ref})
-            while (said := await ws.hear()).get("ok") != ref:
-                got.append(said["id"])
+            while (message := await ws.hear()).get("ok") != ref:
+                got.append(message["id"])
     assert got == [ids[4], ids[5], ids[2], ids[0], ids[1], ids[3]]
 
 

@@ -129,7 +129,7 @@ class Holder:
         if since == "now":
             self.began = since
             self.last = machine.hub.head
-        options = DeliveryOptions(selector, self.rate, strangers=not start.has_base)
+        options = DeliveryOptions(selector, self.rate, lacks_base=not start.has_base)
         feed = machine.feeds.feed(selector, DeltaForm(), options)
         self.room = None
         self.subscriber = Subscriber(feed, self, start)

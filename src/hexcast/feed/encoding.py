@@ -35,26 +35,26 @@ class StreamEncoder(Encoder):
         self._memo: dict[Record | Change, bytes] = {}
         self._memo_bytes = 0
 
-    def record(self, told: Record | Change) -> bytes:
+    def record(self, item: Record | Change) -> bytes:
         """The piece that tells of a record, or of a change; the newest few are remembered."""
-        piece = self._memo.get(told)
+        piece = self._memo.get(item)
         if piece is None:
-            piece = self.encode_change(told) if isinstance(told, Change) else self.encode(told)
+            piece = self.encode_change(item) if isinstance(item, Change) else self.encode(item)
             if len(self._memo) >= _MEMO_RECORDS or self._memo_bytes > _MEMO_BYTES:
                 self._memo.clear()
                 self._memo_bytes = 0
-            self._memo[told] = piece
+            self._memo[item] = piece
             self._memo_bytes += len(piece)
         return piece
 
-    def chunk(self, told: Sequence[Record | Change]) -> bytes:
+    def chunk(self, items: Sequence[Record | Change]) -> bytes:
         """What tells of records and changes, one after the other."""
-        if len(told) == 1:
-            return self.record(told[0])
-        return b"".join([self.record(r) for r in told])
+        if len(items) == 1:
+            return self.record(items[0])
+        return b"".join([self.record(r) for r in items])
 
     def after_gap(self, gap: Gap, chunk: bytes) -> bytes:
-        """A chunk, with a gap told before it."""
+        """A chunk, with a gap before it."""
         return self.gap(gap) + chunk
 
     def forget(self) -> None:
@@ -84,5 +84,5 @@ class AnswerEncoder(Encoder):
     ) -> object:
         """The answer that tells of `records`, after which a client has all up to `position`.
 
-        Those that are in `changes` are told as such.
+        Those that are in `changes` are encoded as such.
         """

@@ -29,7 +29,7 @@ class DeliveryOptions(NamedTuple):
     """The topics of which changes come as deltas, where they can."""
     rate: float = 0.0
     """How many times a second it is flushed at most; 0 for as often as there is something."""
-    strangers: bool = False
+    lacks_base: bool = False
     """Whether it is of clients that do not hold the values as of the place where they began."""
 
 
@@ -139,16 +139,16 @@ class Feed:
         if isinstance(encoder, AnswerEncoder):
             waiting, self.waiting = self.waiting, {}
             answer = encoder.answer(visible, self.position, self.changes(visible, before))
-            for tell in waiting:
-                tell(answer)
+            for notify in waiting:
+                notify(answer)
             meter.deliveries += len(waiting) * len(visible)
             feeds.counters.latency(feeds.clock() - feeds.began, len(waiting))
             return
         chunk = self.encode(visible, before)
         # Taken before writing: a socket that fills leaves those who are caught up.
-        told = len(self.ready)
+        notified = len(self.ready)
         self.write(chunk, len(visible), visible[-1].end and bool(self.selector.single))
-        feeds.counters.latency(feeds.clock() - feeds.began, told)
+        feeds.counters.latency(feeds.clock() - feeds.began, notified)
 
     def write(self, chunk: bytes, records: int, end: bool) -> None:
         """Write a chunk to everyone who is caught up; with `end` it is the last for now."""
@@ -201,7 +201,7 @@ class Feed:
         cursor: int,
         target: int,
         fresh: int | None,
-        told: dict[str, int],
+        known_losses: dict[str, int],
         first: bool,
         origin: int,
         careful: bool,
@@ -214,7 +214,7 @@ class Feed:
         assert isinstance(encoder, StreamEncoder)
         gap = None
         if fresh is None or (fresh and not first):
-            gap = hub.gap(self.selector, cursor, hub.id(cursor), told)
+            gap = hub.gap(self.selector, cursor, hub.id(cursor), known_losses)
             if gap is not None:
                 self.feeds.counters.ways[encoder.way].gaps += 1
         key: tuple[int, ...] = (cursor, target, -1 if fresh is None else fresh)

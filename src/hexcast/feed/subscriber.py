@@ -29,8 +29,20 @@ class Subscriber(PerClient):
     """A cursor into the log that belongs to one client, and how to write to that client."""
 
     __slots__ = (
-        "careful", "client", "cursor", "feed", "fresh", "least", "origin", "paused", "replay",
-        "skip", "target", "told", "told_position", "write",
+        "careful",
+        "client",
+        "cursor",
+        "feed",
+        "fresh",
+        "known_losses",
+        "least",
+        "origin",
+        "paused",
+        "replay",
+        "reported_position",
+        "skip",
+        "target",
+        "write",
     )  # fmt: skip
 
     def __init__(
@@ -46,10 +58,10 @@ class Subscriber(PerClient):
         self.origin = start.cursor if start.backlog is None else -1  # where the pass began
         self.careful = True  # whether it began at a cursor that the client brought
         self.least = 0  # the least place at which it may join the feed
-        self.told: dict[str, int] | None = (
+        self.known_losses: dict[str, int] | None = (
             dict(start.reported) or None
         )  # losses it knows of, while it lags
-        self.told_position = 0  # the place it was last told of beside what its feed has sent
+        self.reported_position = 0  # the place it was last told of beside what its feed has sent
         self.paused = False
         self.replay = replay  # stop at the target instead of joining
         self.skip: Callable[[Record], bool] | None = None  # what it has by another subscription
@@ -70,23 +82,25 @@ class Subscriber(PerClient):
     def _step(self, *, first: bool = False) -> Step:
         feed = self.feed
         assert feed is not None
-        told = self.told if self.told is not None else {}
+        known_losses = self.known_losses if self.known_losses is not None else {}
         if self.skip is None:
             step = feed.step(
-                self.cursor, self.target, self.fresh, told, first, self.origin, self.careful
+                self.cursor, self.target, self.fresh, known_losses, first, self.origin, self.careful
             )
         else:
-            step = self._step_apart(feed, told, self.skip)
-        self.told = told or None
+            step = self._step_apart(feed, known_losses, self.skip)
+        self.known_losses = known_losses or None
         self.cursor = step.position
         if step.records:
-            self.told_position = step.last
+            self.reported_position = step.last
             meter = feed.feeds.counters.ways[feed.encoder.way]
             meter.deliveries += step.records
             meter.sent += len(step.chunk)
         return step
 
-    def _step_apart(self, feed: Feed, told: dict[str, int], skip: Callable[[Record], bool]) -> Step:
+    def _step_apart(
+        self, feed: Feed, known_losses: dict[str, int], skip: Callable[[Record], bool]
+    ) -> Step:
         """A step that nobody shares, because this client has some of the records already.
 
         All values are sent in full: which of them the client holds depends on what is left out.
@@ -96,7 +110,7 @@ class Subscriber(PerClient):
         pieces = []
         gap = None
         if self.fresh is None:
-            gap = hub.gap(feed.selector, self.cursor, hub.id(self.cursor), told)
+            gap = hub.gap(feed.selector, self.cursor, hub.id(self.cursor), known_losses)
         if gap is not None:
             feed.feeds.counters.ways[encoder.way].gaps += 1
             pieces.append(encoder.gap(gap))
@@ -124,7 +138,7 @@ class Subscriber(PerClient):
                 feed.ahead.append(self)  # what the feed writes next is in part what it has
                 return
             if self.cursor >= self.target:
-                self.told = self.skip = None
+                self.known_losses = self.skip = None
                 feed.join(self)
                 return
         step = self._step()
@@ -162,9 +176,9 @@ class Subscriber(PerClient):
         if feed is None or self not in feed.ready:
             return ""
         position = feed.position
-        if position <= max(feed.sent, self.told_position):
+        if position <= max(feed.sent, self.reported_position):
             return ""
-        self.told_position = position
+        self.reported_position = position
         return feed.feeds.hub.id(position)
 
     def leave(self) -> None:

@@ -21,7 +21,7 @@ class ThrottledFeed(Feed):
     one pass from the place of the last one.
     """
 
-    __slots__ = ("_awaited", "_flushed", "_next", "_place", "_told")
+    __slots__ = ("_awaited", "_flushed", "_known_losses", "_next", "_place")
 
     def __init__(
         self, feeds: Feeds, selector: Selector, encoder: Encoder, options: DeliveryOptions
@@ -31,7 +31,7 @@ class ThrottledFeed(Feed):
         self._place: tuple[int, int, int] | None = None  # while a flush goes on
         self._next = 0.0  # when it may be flushed again
         self._awaited = False
-        self._told: dict[str, int] = {}  # losses that its subscribers know of
+        self._known_losses: dict[str, int] = {}  # losses that its subscribers know of
 
     @property
     def position(self) -> int:
@@ -59,8 +59,8 @@ class ThrottledFeed(Feed):
         if isinstance(self.encoder, AnswerEncoder):
             self._flushed = target
             waiting, self.waiting = self.waiting, {}
-            for tell in waiting:
-                tell(None)  # each from its own cursor
+            for notify in waiting:
+                notify(None)  # each from its own cursor
         elif self.ready:
             self._pass(origin, target)
         self._flushed = target
@@ -71,7 +71,7 @@ class ThrottledFeed(Feed):
         """Write a pass to everyone who is caught up."""
         cursor, ended = origin, False
         while cursor < target and self.ready and not ended:
-            step = self.step(cursor, target, None, self._told, False, origin, False)
+            step = self.step(cursor, target, None, self._known_losses, False, origin, False)
             cursor, ended = step.position, step.end
             # Who cannot take it all goes on with the rest of this pass alone.
             self._place = (cursor, target, origin)
@@ -79,4 +79,4 @@ class ThrottledFeed(Feed):
                 self.sent = max(self.sent, step.first)
                 self.write(step.chunk, step.records, ended)
         self._place = None
-        self._told.clear()
+        self._known_losses.clear()

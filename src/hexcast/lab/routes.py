@@ -96,7 +96,7 @@ class Lab:
         method = request.method
         name, _, act = path[1:].partition("/")
         if method == "GET" and name and not act:
-            return _answered(lambda body: self._told(self._run(name)))
+            return _answered(lambda body: self._state(self._run(name)))
         allowed = {"": "POST", "breaks": "POST", "restart": "POST"}
         if not name:
             if method != "POST":
@@ -147,7 +147,7 @@ class Lab:
             if is_pattern(wish.topic):
                 raise Problem(400, "the lab watches one topic")
         if name in self._runs:
-            return self._told(self._runs[name])
+            return self._state(self._runs[name])
         if len(self._runs) >= MAX_RUNS:
             raise Problem(429, f"there are {MAX_RUNS} runs; close a lab's page", retry_after=30)
         feeds = self._context.feeds
@@ -155,7 +155,7 @@ class Lab:
         self._runs[name] = run
         run.ended = partial(self._forget, run)
         self._follow(run, address, wish.cursor)
-        return self._told(run)
+        return self._state(run)
 
     def _follow(self, run: Run, address: Address, cursor: str) -> None:
         """Begin the run's client of push."""
@@ -182,25 +182,25 @@ class Lab:
         run.change(_read(body, Wish))
         if (run.stream_topic, run.send) != before:
             self._push[name].again()
-        return self._told(run)
+        return self._state(run)
 
     def _break(self, name: str, body: bytes) -> dict[str, object]:
         run = self._run(name)
         run.harm(_read(body, Break))
-        return self._told(run)
+        return self._state(run)
 
     def _restart(self, name: str, body: bytes) -> dict[str, object]:
         run = self._run(name)
         if self.restart is None:
             raise Problem(501, "only `hexcast demo` starts itself anew when asked to")
         self._later(0.05, self.restart)  # once this is answered
-        return self._told(run)
+        return self._state(run)
 
     def _end(self, run: Run) -> dict[str, object]:
-        told = self._told(run)
+        state = self._state(run)
         run.end()
         self._forget(run)
-        return told
+        return state
 
     def _forget(self, run: Run) -> None:
         self._runs.pop(run.name, None)
@@ -210,7 +210,7 @@ class Lab:
         if push is not None:
             push.cancel()
 
-    def _told(self, run: Run) -> dict[str, object]:
+    def _state(self, run: Run) -> dict[str, object]:
         cost = call_cost()
         push = self._push.get(run.name)
         return {
@@ -266,8 +266,8 @@ def _answered(
     """The plan that does something and answers with what stands then."""
 
     def run(exchange: Exchange, data: bytes) -> None:
-        told = msgspec.json.encode(do(data)) + b"\n"
+        state = msgspec.json.encode(do(data)) + b"\n"
         headers = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
-        exchange.respond(Response(status, headers, told))
+        exchange.respond(Response(status, headers, state))
 
     return Plan(run, body, MAX_BODY)

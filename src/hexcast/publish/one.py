@@ -118,10 +118,12 @@ def _answer(outcome: Outcome, exchange: Exchange) -> Response:
     headers: Headers = (("Content-Type", "application/json"), ("ETag", f'"{outcome.id}"'))
     if outcome.begun:
         headers = (*headers, ("Location", f"{quote(exchange.request.path)}?id={outcome.id}"))
-    return Response(201 if outcome.begun else 200, headers, _ENCODER.encode(_said(outcome)) + b"\n")
+    return Response(
+        201 if outcome.begun else 200, headers, _ENCODER.encode(_members(outcome)) + b"\n"
+    )
 
 
-def _said(outcome: Published) -> dict[str, object]:
+def _members(outcome: Published) -> dict[str, object]:
     return {"id": outcome.id, "topic": outcome.topic, "changed": outcome.changed}
 
 

@@ -51,12 +51,12 @@ class Context:
     def remember(
         self, key: tuple[Record, tuple[object, ...], bytes], responses: Responses
     ) -> Responses:
-        """Keep the answers that tell of a value."""
+        """Keep the answers for a value."""
         self.values.put(key, responses, len(responses[0].body) + _ANSWER_BYTES)
         return responses
 
-    def tell(self, way: str, exchange: Exchange, response: Response, records: int = 0) -> None:
-        """Answer with what tells of so many records, and count it."""
+    def send(self, way: str, exchange: Exchange, response: Response, records: int = 0) -> None:
+        """Send an answer with so many records, and count it."""
         meter = self.counters.ways[way]
         meter.deliveries += records
         if exchange.request.method != "HEAD":

@@ -27,18 +27,18 @@ __all__ = ["LongPoll"]
 class LongPoll:
     """Serves one request's long polls, and those of all who ask the same."""
 
-    __slots__ = ("_context", "_feed", "_query", "_quiet_at", "_told")
+    __slots__ = ("_context", "_feed", "_query", "_quiet_at", "_recent")
 
     def __init__(self, context: Context, query: ReceiveQuery) -> None:
         self._context = context
         self._query = query
         self._feed: Feed | None = None  # where the last who asked this was held
-        self._quiet_at = -1  # the log's head when there was nothing to tell them
+        self._quiet_at = -1  # the log's head when there was nothing for them
         # The log's head, the answer and its records, for others who ask in this turn of the loop.
-        self._told: tuple[int, Response, int] | None = None
+        self._recent: tuple[int, Response, int] | None = None
 
     def __call__(self, exchange: Exchange) -> None:
-        """Answer now if there is something to tell, else hold."""
+        """Answer now if there is something to send, else wait."""
         context, feed = self._context, self._feed
         context.counters.ways["long-poll"].requests += 1
         if (
@@ -49,9 +49,9 @@ class LongPoll:
         ):
             self._hold(feed, exchange)  # nothing has happened since
             return
-        if self._told is not None and self._told[0] == context.hub.head:
-            _, answer, records = self._told
-            context.tell("long-poll", exchange, answer, records)
+        if self._recent is not None and self._recent[0] == context.hub.head:
+            _, answer, records = self._recent
+            context.send("long-poll", exchange, answer, records)
             return
         at_once = self._query.wait <= 0 or context.draining or exchange.request.method == "HEAD"
         feed = self._answer_or_feed(exchange, at_once)
@@ -59,7 +59,7 @@ class LongPoll:
             return
         self._feed = feed
         if feed.pending:
-            # Published in this very moment: known here, not yet told to those who wait.
+            # Published in this very moment: known here, not sent yet to those that wait.
             context.feeds.flush()
         self._quiet_at = context.hub.head
         self._hold(feed, exchange)
@@ -77,7 +77,7 @@ class LongPoll:
                 if change is None
                 else change_response(context, query, change)
             )
-            context.tell("long-poll", exchange, answer, 1)
+            context.send("long-poll", exchange, answer, 1)
         elif at_once:
             exchange.respond(_unchanged(context, query, record))
         else:
@@ -96,12 +96,12 @@ class LongPoll:
             batch = gather(context, query, feed.position)
         else:
             batch = gather(context, query)
-        if at_once or batch.tells:
+        if at_once or batch.has_content:
             answer = batch_response(context, query, batch)
             if not query.rate:
-                self._told = context.hub.head, answer, len(batch.records)
+                self._recent = context.hub.head, answer, len(batch.records)
                 context.feeds.schedule(self._forget)
-            context.tell("long-poll", exchange, answer, len(batch.records))
+            context.send("long-poll", exchange, answer, len(batch.records))
             return None
         if feed is None:
             feed = context.feeds.feed(query.selector, encoder, query.options(batch.start))
@@ -110,11 +110,11 @@ class LongPoll:
         return feed
 
     def _forget(self) -> None:
-        self._told = None
+        self._recent = None
 
     def _hold(self, feed: Feed, exchange: Exchange) -> None:
         exchange.handler = held = Held(self._context, self._query, exchange, feed)
-        feed.waiting[held.tell] = None
+        feed.waiting[held.notify] = None
         exchange.set_deadline(self._query.wait)
 
 
@@ -132,26 +132,26 @@ class Held(PerClient):
         self.feed = feed
         context.counters.ways["long-poll"].clients += 1
 
-    def tell(self, answer: object) -> None:
+    def notify(self, answer: object) -> None:
         """The feed's answer, which is the same for all who wait; None: each from its cursor."""
         records = 0  # those of the feed's answer it has counted itself
         if answer is None:
             batch = gather(self.context, self.query, self.feed.position)
-            if not batch.tells:
-                self.feed.waiting[self.tell] = None
+            if not batch.has_content:
+                self.feed.waiting[self.notify] = None
                 return
             answer, records = batch_response(self.context, self.query, batch), len(batch.records)
         assert isinstance(answer, Response)
         self.context.counters.ways["long-poll"].clients -= 1
-        self.context.tell("long-poll", self.exchange, answer, records)
+        self.context.send("long-poll", self.exchange, answer, records)
 
     def timeout(self) -> None:
         """The time is over: say where the client is now."""
-        if self._let_go():
-            self.context.tell("long-poll", self.exchange, *self._empty())
+        if self._stop_waiting():
+            self.context.send("long-poll", self.exchange, *self._empty())
 
     def _empty(self) -> tuple[Response, int]:
-        """What a client is told when the time is over, and how many records that has."""
+        """The answer when the time is over, and how many records it has."""
         if self.feed.options.rate:
             batch = gather(self.context, self.query, self.feed.position)
             return batch_response(self.context, self.query, batch), len(batch.records)
@@ -165,7 +165,7 @@ class Held(PerClient):
         self.timeout()
 
     def disconnected(self) -> None:
-        self._let_go()
+        self._stop_waiting()
 
     def pause(self) -> None:
         """Nothing is being written."""
@@ -173,11 +173,11 @@ class Held(PerClient):
     def resume(self) -> None:
         """Nothing is being written."""
 
-    def _let_go(self) -> bool:
+    def _stop_waiting(self) -> bool:
         """Stop waiting; False where the answer was given already."""
-        if self.tell not in self.feed.waiting:
+        if self.notify not in self.feed.waiting:
             return False
-        del self.feed.waiting[self.tell]
+        del self.feed.waiting[self.notify]
         self.context.counters.ways["long-poll"].clients -= 1
         return True
 
@@ -268,7 +268,7 @@ def change_response(context: Context, query: ReceiveQuery, change: Change) -> Re
 
 
 def _unchanged(context: Context, query: ReceiveQuery, record: Record | None) -> Response:
-    """What a client that waited for another value is told when there is none."""
+    """The answer to a client that waited for another value when there is none."""
     return _nothing() if record is None else value_responses(context, query, record)[1]
 
 

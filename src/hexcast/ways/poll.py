@@ -55,14 +55,14 @@ def poll(context: Context, query: ReceiveQuery, exchange: Exchange) -> None:
     context.counters.ways["poll"].requests += 1
     if query.cursor_given or not query.one:
         batch = gather(context, query)
-        context.tell(query.way, exchange, batch_response(context, query, batch), len(batch.records))
+        context.send(query.way, exchange, batch_response(context, query, batch), len(batch.records))
         return
     record = newest(context, query)
     if record is None:
         raise Problem(404, "there is nothing under this topic")
     full, unchanged = value_responses(context, query, record)
     matched = record.id in query.none_match or "*" in query.none_match
-    context.tell(query.way, exchange, unchanged if matched else full, not matched)
+    context.send(query.way, exchange, unchanged if matched else full, not matched)
 
 
 def newest(context: Context, query: ReceiveQuery) -> Record | None:
@@ -73,7 +73,7 @@ def newest(context: Context, query: ReceiveQuery) -> Record | None:
 def value_responses(
     context: Context, query: ReceiveQuery, record: Record
 ) -> tuple[Response, Response]:
-    """The answers 200 and 304 that tell of a record's payload."""
+    """The answers 200 and 304 for a record's payload."""
     coder = context.coder
     dictionary = query.dictionary if coder.dictionary(query) else b""
     key = (record, query.shape, dictionary)
@@ -149,14 +149,14 @@ def single_record(context: Context, query: ReceiveQuery, id: str, exchange: Exch
     if query.vary:
         common = (*common, ("Vary", query.vary))
     if record.id in query.none_match or "*" in query.none_match:
-        context.tell(query.way, exchange, Response(304, common))
+        context.send(query.way, exchange, Response(304, common))
     else:
         head = (_type(query, record), *common, *body.headers, *PAYLOAD_HEADERS)
-        context.tell(query.way, exchange, Response(200, head, body.body), 1)
+        context.send(query.way, exchange, Response(200, head, body.body), 1)
 
 
 class Batch(NamedTuple):
-    """What a client is to be told from its cursor on."""
+    """What a client gets from its cursor on."""
 
     start: ResumePoint
     records: list[Record]
@@ -164,15 +164,15 @@ class Batch(NamedTuple):
     gap: Gap | None
     end: bool
     changes: dict[Record, Change]
-    """Those of the records that are told as changes."""
+    """The records that are sent as changes."""
 
     @property
     def more(self) -> bool:
         return self.position < self.start.horizon and not self.end
 
     @property
-    def tells(self) -> bool:
-        """Whether there is anything to tell."""
+    def has_content(self) -> bool:
+        """Whether there is anything to send."""
         return bool(self.records or self.gap or self.end or self.more)
 
 
@@ -193,7 +193,7 @@ def gather(context: Context, query: ReceiveQuery, horizon: int = MAX_SEQ) -> Bat
     )  # fmt: skip
     records, position = scanned.records, scanned.position
     if position < start.horizon:
-        # Stopped at a limit: whether anything is left decides what the client is told.
+        # Stopped at a limit: whether anything is left decides the answer.
         rest = hub.scan(query.selector, position, start.horizon, backlog=start.backlog, limit=1)
         if not rest.records:
             position = rest.position
@@ -208,7 +208,7 @@ def gather(context: Context, query: ReceiveQuery, horizon: int = MAX_SEQ) -> Bat
 def _changes(
     context: Context, query: ReceiveQuery, start: ResumePoint, records: list[Record]
 ) -> dict[Record, Change]:
-    """What has changed since the client's cursor, for those records that can be told so."""
+    """What has changed since the client's cursor, for the records that can be sent so."""
     if not query.delta or not start.has_base:
         return {}
     find, origin = context.feeds.change, start.cursor

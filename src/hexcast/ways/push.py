@@ -25,12 +25,12 @@ from .poll import STREAM_HEADERS, has_ended, record_json_response, record_path, 
 from .query import ReceiveQuery
 from .sse import sse
 
-__all__ = ["PushEncoder", "Told", "push"]
+__all__ = ["PushEncoder", "PushLines", "push"]
 
 HEARTBEAT_SECONDS = 12.0
 
 
-class Told(bytes):
+class PushLines(bytes):
     """Lines that tell of records, as if all were pushed; and the records, to be pushed."""
 
     gap: bytes = b""
@@ -97,20 +97,20 @@ class PushEncoder(StreamEncoder):
             )
         )
 
-    def chunk(self, records: Sequence[Record | Change]) -> Told:
-        told = Told(b"".join([self.record(r) for r in records]))
-        told.records = records
-        return told
+    def chunk(self, records: Sequence[Record | Change]) -> PushLines:
+        lines = PushLines(b"".join([self.record(r) for r in records]))
+        lines.records = records
+        return lines
 
     def gap(self, gap: Gap) -> bytes:
         return b'{"gap":' + gap_json(gap) + b"}\n"
 
-    def after_gap(self, gap: Gap, chunk: bytes) -> Told:
+    def after_gap(self, gap: Gap, chunk: bytes) -> PushLines:
         line = self.gap(gap)
-        told = Told(line + chunk)
-        told.gap = line
-        told.records = chunk.records if isinstance(chunk, Told) else ()
-        return told
+        lines = PushLines(line + chunk)
+        lines.gap = line
+        lines.records = chunk.records if isinstance(chunk, PushLines) else ()
+        return lines
 
 
 def push(context: Context, query: ReceiveQuery, exchange: Exchange) -> None:
@@ -178,7 +178,7 @@ class PushStream(OpenStream):
 
     def write(self, chunk: bytes) -> None:
         """Push the records of a chunk and tell of them."""
-        if not isinstance(chunk, Told):
+        if not isinstance(chunk, PushLines):
             self.send(chunk)
             return
         exchange, encoder = self.exchange, self.encoder

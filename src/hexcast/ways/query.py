@@ -73,7 +73,7 @@ class ReceiveQuery:
         """The terms on which a client is served that starts so."""
         if not self.delta:
             return DeliveryOptions(rate=self.rate) if self.rate else PLAIN
-        return DeliveryOptions(self.selector, self.rate, strangers=not start.has_base)
+        return DeliveryOptions(self.selector, self.rate, lacks_base=not start.has_base)
 
     @property
     def shape(self) -> tuple[object, ...]:

@@ -53,21 +53,21 @@ class SseEncoder(StreamEncoder):
         """Whole lines as they are sent."""
         return self._frame(text if self._stream is None else self._stream.piece(text))
 
-    def chunk(self, told: Sequence[Record | Change]) -> bytes:
-        if self._stream is None or len(told) == 1:
-            return super().chunk(told)
+    def chunk(self, items: Sequence[Record | Change]) -> bytes:
+        if self._stream is None or len(items) == 1:
+            return super().chunk(items)
         # Together they compress better than one by one.
-        return self.piece(b"".join([self._told(one) for one in told])) if told else b""
+        return self.piece(b"".join([self._event(item) for item in items])) if items else b""
 
     def encode(self, record: Record) -> bytes:
-        return self.piece(self._told(record))
+        return self.piece(self._event(record))
 
     def encode_change(self, change: Change) -> bytes:
-        return self.piece(self._told(change))
+        return self.piece(self._event(change))
 
-    def _told(self, told: Record | Change) -> bytes:
+    def _event(self, item: Record | Change) -> bytes:
         """The event that tells of a record or of a change."""
-        return self._change(told) if isinstance(told, Change) else self._record(told)
+        return self._change(item) if isinstance(item, Change) else self._record(item)
 
     def _record(self, record: Record) -> bytes:
         name, data = record.event, record.data
@@ -156,7 +156,7 @@ def sse(context: Context, query: ReceiveQuery, exchange: Exchange) -> None:
     preface.append(step.chunk)
     if not step.records:
         preface.append(encoder.cursor(hub.id(step.position)))
-        subscriber.told_position = step.position
+        subscriber.reported_position = step.position
     exchange.handler = stream
     exchange.set_deadline(HEARTBEAT_SECONDS)
     write(b"".join(preface))

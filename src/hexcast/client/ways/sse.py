@@ -39,10 +39,10 @@ async def follow_events(pieces: AsyncIterator[bytes], opened: Opened) -> AsyncGe
     Raises ProtocolError.
     """
     parser = EventStreamParser()
-    told = False
+    known_losses = False
     async for piece in pieces:
-        if not told:
-            told = True
+        if not known_losses:
+            known_losses = True
             yield opened
         try:
             for event in parser.feed(piece):

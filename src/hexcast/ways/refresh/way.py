@@ -65,7 +65,7 @@ def refresh(context: Context, query: ReceiveQuery, exchange: Exchange) -> None:
     )
     status = 200 if records or not query.one else 404
     answer = Response(status, (*head, *headers, *coded.headers), coded.body)
-    context.tell("refresh", exchange, answer, len(records))
+    context.send("refresh", exchange, answer, len(records))
 
 
 def _newest(context: Context, query: ReceiveQuery) -> list[Record]:

@@ -33,7 +33,7 @@ MAX_GIVEN = 16
 """Times that one name may be asked for anew without its records coming again."""
 
 
-class _Said(msgspec.Struct):
+class _Message(msgspec.Struct):
     """A client's message."""
 
     subscribe: list[str] | None = None
@@ -95,7 +95,7 @@ class _Ref(msgspec.Struct):
 
 
 _decode_ref = msgspec.json.Decoder(_Ref).decode
-_decode = msgspec.json.Decoder(_Said).decode
+_decode = msgspec.json.Decoder(_Message).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -159,24 +159,24 @@ class Conversation(PerClient):
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
             self._error(Problem(400, f"the message is not one of hexcast.v1: {error}"), ref)
 
-    def _do(self, said: _Said) -> None:
-        if (said.subscribe, said.unsubscribe, said.publish).count(None) < 2:
+    def _do(self, message: _Message) -> None:
+        if (message.subscribe, message.unsubscribe, message.publish).count(None) < 2:
             raise Problem(400, "say one of subscribe, unsubscribe, publish")
-        if said.subscribe is not None:
-            self._subscribe(said)
-        elif said.unsubscribe is not None:
-            self._unsubscribe(said.unsubscribe, said.ref)
-        elif said.publish is not None:
-            self._publish(said.publish, said)
-        elif said.ping:
+        if message.subscribe is not None:
+            self._subscribe(message)
+        elif message.unsubscribe is not None:
+            self._unsubscribe(message.unsubscribe, message.ref)
+        elif message.publish is not None:
+            self._publish(message.publish, message)
+        elif message.ping:
             self._send(b'{"pong":1}')
         else:
             raise Problem(400, "say subscribe, unsubscribe, publish or ping")
 
     # Subscribing
 
-    def _subscribe(self, said: _Said) -> None:
-        names = said.subscribe or []
+    def _subscribe(self, message: _Message) -> None:
+        names = message.subscribe or []
         if not names:
             raise Problem(400, "subscribe names at least one topic or pattern")
         try:
@@ -185,7 +185,7 @@ class Conversation(PerClient):
         except ValueError as error:
             raise Problem(400, str(error)) from None
         context, session = self._context, self._session
-        start = resume_point(context.hub, added, since=said.since, last=said.last)
+        start = resume_point(context.hub, added, since=message.since, last=message.last)
         context.feeds.flush()  # so that who is caught up is caught up to this moment
         before = Selector(self._starts) if self._starts else None
         cursor = self._cursor
@@ -195,14 +195,14 @@ class Conversation(PerClient):
         had = dict(self._starts)
         for name in added.text:
             self._starts[name] = (*self._starts.get(name, ())[1 - MAX_GIVEN :], _given(start))
-        rate = min(max(said.rate, MIN_RATE), MAX_RATE) if said.rate > 0 else 0.0
-        asked = _Asked(bool(said.delta), rate, 0 if start.has_base else start.cursor)
+        rate = min(max(message.rate, MIN_RATE), MAX_RATE) if message.rate > 0 else 0.0
+        asked = _Asked(bool(message.delta), rate, 0 if start.has_base else start.cursor)
         for name in added.text:
             self._asked.pop(name, None)
             if any(asked):
                 self._asked[name] = asked
         options = DeliveryOptions(
-            added if said.delta else None, strangers=bool(said.delta) and not start.has_base
+            added if message.delta else None, lacks_base=bool(message.delta) and not start.has_base
         )
         feed = context.feeds.feed(added, self._encoder, options)
         replay = Subscriber(feed, session, start, replay=True)
@@ -210,7 +210,7 @@ class Conversation(PerClient):
         if had:
             replay.skip = self._had(had)
         session.subscriber = replay
-        self._union, self._ref = _Union(union, cursor, before, bool(start.given)), said.ref
+        self._union, self._ref = _Union(union, cursor, before, bool(start.given)), message.ref
         if start.gap is not None:
             context.counters.ways["websocket"].gaps += 1
             session.write(self._encoder.gap(start.gap))
@@ -291,7 +291,7 @@ class Conversation(PerClient):
     def _follow(self, selector: Selector, cursor: int) -> Subscriber:
         """Go on with a selector from a place that the connection has reached."""
         deltas, rate, unheld = self._options()
-        options = DeliveryOptions(deltas, rate, strangers=unheld > 0)
+        options = DeliveryOptions(deltas, rate, lacks_base=unheld > 0)
         feed = self._context.feeds.feed(selector, self._encoder, options)
         feed.floor = max(feed.floor, unheld)
         subscriber = Subscriber(feed, self._session, ResumePoint(cursor, cursor))
@@ -308,7 +308,7 @@ class Conversation(PerClient):
         unheld = max((asked[name].unheld for name in deltas), default=0)
         return Selector(deltas) if deltas else None, min(rates, default=0.0), unheld
 
-    def tell_position(self) -> None:
+    def report_position(self) -> None:
         """Tell a quiet client where it is."""
         subscriber = self._session.subscriber
         moved = "" if subscriber is None else subscriber.news_of_position()
@@ -317,9 +317,11 @@ class Conversation(PerClient):
 
     # Publishing
 
-    def _publish(self, topic: str, said: _Said) -> None:
-        line = Line(topic, said.data, said.op, said.event, said.type, said.key, said.end)
-        ref = said.ref
+    def _publish(self, topic: str, message: _Message) -> None:
+        line = Line(
+            topic, message.data, message.op, message.event, message.type, message.key, message.end
+        )
+        ref = message.ref
 
         def done(outcomes: list[Outcome]) -> None:
             if self._session.closing:

@@ -292,7 +292,7 @@ class Session(PerClient):
             self.heard = False
             self.write(frames.ping())
             if self.conversation is not None:
-                self.conversation.tell_position()
+                self.conversation.report_position()
         self.exchange.set_deadline(PING_SECONDS)
 
     def drain(self) -> None:
