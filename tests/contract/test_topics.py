@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from html import unescape
 from urllib.parse import quote
 
 import pytest
@@ -160,3 +162,40 @@ async def test_a_subscription_without_topics_is_refused_with_the_right_form(
     answer = await get(server, f"/topics?{query}", headers)
     problem(answer, 400)
     assert hint in answer.json()["detail"]
+
+
+async def listed(server: Server, query: str) -> tuple[list[str], bool]:
+    answer = (await get(server, f"/topics?{query}", {"Accept": "application/json"})).json()
+    return [topic["topic"] for topic in answer["topics"]], answer["more"]
+
+
+async def test_the_list_comes_in_pages_by_name(server: Server) -> None:
+    stem = unique()
+    names = sorted(f"{stem}/{n:02}" for n in range(7))
+    for name in reversed(names):
+        await put(server, name, "x")
+    match = f"match={stem}/**"
+    assert await listed(server, match) == (names, False)
+    assert await listed(server, f"{match}&limit=3") == (names[:3], True)
+    assert await listed(server, f"{match}&limit=3&after={names[2]}") == (names[3:6], True)
+    assert await listed(server, f"{match}&limit=3&after={names[5]}") == (names[6:], False)
+    assert await listed(server, f"{match}&after={names[6]}") == ([], False)
+    assert await listed(server, f"match={stem}/*/none") == ([], False)
+    assert (await listed(server, f"{match}&limit=0"))[0] == names[:1], "clamped"
+    problem(await get(server, "/topics?match=a//b"), 400)
+
+
+async def test_the_page_of_topics_says_how_many_more_there_are(server: Server) -> None:
+    stem = unique()
+    for n in range(4):
+        await put(server, f"{stem}/{n}", "x")
+    query = f"match={quote(stem + '/*')}&limit=3"
+    page = (await get(server, f"/topics?{query}", {"Accept": "text/html"})).body.decode()
+    assert f"{stem}/2<" in page and f"{stem}/3<" not in page and "1 more topic<" in page
+    rest = re.search(r'href="(/topics\?after=[^"]*)"', page)
+    assert rest is not None
+    page = (await get(server, unescape(rest[1]), {"Accept": "text/html"})).body.decode()
+    assert f"{stem}/3<" in page and f"{stem}/2<" not in page and "more topic" not in page
+    assert f'value="{stem}/*"' in page
+    none = await get(server, f"/topics?match={stem}-none", {"Accept": "text/html"})
+    assert b"No topic matches" in none.body

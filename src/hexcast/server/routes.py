@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from itertools import islice
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -20,7 +19,6 @@ from ..ways import (
     PLAIN_POLICY,
     TOPIC_SCRIPT_PATH,
     Context,
-    Live,
     LongPoll,
     ReceiveQuery,
     hashed_module_name,
@@ -35,6 +33,7 @@ from ..ways import (
     topics_page,
     websocket,
 )
+from .listing import Listing, list_topics
 from .prometheus import MetricsPage
 
 if TYPE_CHECKING:
@@ -54,8 +53,6 @@ _WAYS: dict[str, Callable[[Context, ReceiveQuery, Exchange], None]] = {
     "push": push,
 }
 """What serves a request over each way; for a long poll see `_serving`."""
-
-_MAX_LISTED = 10_000
 
 
 class App:
@@ -180,6 +177,7 @@ class App:
         return _plan_way(query, _serving(context, query))
 
     def _listing(self, request: Request) -> Response:
+        listing = self._list(request)
         listed = [
             {
                 "topic": topic.name,
@@ -188,7 +186,7 @@ class App:
                 "rate": round(topic.rate, 3),
                 "subscribers": sum(topic.clients.values()),
             }
-            for topic in self._live()
+            for topic in listing.topics
         ]
         return Response(
             200,
@@ -197,22 +195,11 @@ class App:
                 ("Cache-Control", "no-store"),
                 ("Vary", "Accept"),
             ),
-            msgspec.json.encode({"topics": listed}) + b"\n",
+            msgspec.json.encode({"topics": listed, "more": listing.left > 0}) + b"\n",
         )
 
-    def _live(self) -> list[Live]:
-        """The topics that have a value."""
-        live = [
-            Live(
-                topic.name,
-                topic.kind,
-                topic.id,
-                topic.rate,
-                self._context.feeds.interested(topic.name),
-            )
-            for topic in islice(self._context.hub.live(), _MAX_LISTED)
-        ]
-        return sorted(live, key=lambda topic: topic.name)
+    def _list(self, request: Request) -> Listing:
+        return list_topics(self._context.hub, self._context.feeds.interested, request)
 
     # Beside the topics
 
@@ -254,6 +241,7 @@ class App:
 
     def _overview(self, request: Request) -> Response:
         """What is live, as a page."""
+        listing = self._list(request)
         return Response(
             200,
             (
@@ -264,10 +252,12 @@ class App:
                 ("X-Content-Type-Options", "nosniff"),
             ),
             topics_page(
-                self._live(),
+                listing.topics,
                 {way: meter.clients for way, meter in self._context.counters.ways.items()},
                 self._base,
                 f"{self._base}/lab" if self._context.settings.lab else "",
+                left=listing.left,
+                match=listing.match,
             ),
         )
 

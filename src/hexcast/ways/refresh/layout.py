@@ -45,10 +45,19 @@ class Live(NamedTuple):
     """Those who follow it, by way."""
 
 
-def topics_page(topics: Sequence[Live], clients: Mapping[str, int], base: str, lab: str) -> bytes:
+def topics_page(
+    topics: Sequence[Live],
+    clients: Mapping[str, int],
+    base: str,
+    lab: str,
+    *,
+    left: int = 0,
+    match: str = "",
+) -> bytes:
     """The page `/`: live topics, linked, and how many clients there are by way.
 
-    `lab` is the address of the lab, empty where there is none.
+    `lab` is the address of the lab, empty where there is none. `left` is how many more topics
+    there are after these, `match` the pattern that all of them match.
     """
     rows = "".join(
         f'<tr><td><a href="{base}/topics/{quote(topic.name)}">{escape(topic.name)}</a></td>'
@@ -60,8 +69,23 @@ def topics_page(topics: Sequence[Live], clients: Mapping[str, int], base: str, l
         '<table>\n<tr><th>Topic</th><th>Kind</th><th class="n">Records a second</th>'
         f"<th>Clients</th></tr>\n{rows}</table>\n"
         if rows
+        else f"<p>No topic matches {escape(match)}.</p>\n"
+        if match
         else f"<p>Nothing is published yet. Try: curl -d hello {base or ''}/topics/greeting</p>\n"
     )
+    if left and topics:
+        matching = f"&amp;match={quote(match)}" if match else ""
+        after = quote(topics[-1].name, safe="")
+        table += (
+            f'<p><a href="{base}/topics?after={after}{matching}">'
+            f"{left:,} more {'topic' if left == 1 else 'topics'}</a> after these.</p>\n"
+        )
+    if left or match:
+        table += (
+            f'<form action="{base}/topics"><label>Topics that match '
+            f'<input name="match" value="{escape(match)}" placeholder="sensors/**"></label> '
+            "<button>Filter</button></form>\n"
+        )
     links = f'<nav><a href="{lab}">The six ways side by side</a></nav>\n' if lab else ""
     refresh = '<meta http-equiv="refresh" content="5">\n'
     return document(
