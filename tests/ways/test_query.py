@@ -1,4 +1,4 @@
-"""Which way a request chooses, and what else it asks for (contract 3)."""
+"""Which way a request chooses, and what else it asks for (protocol 3)."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_the_cursor() -> None:
 def test_the_last_event_id_of_a_polyfill_stands_for_the_header(name: str) -> None:
     assert ask(f"way=sse&{name}=k-1").header == "k-1"
     assert ask(f"way=sse&{name}=k-1", last_event_id="k-7").header == "k-7", "the header comes first"
-    assert ask(f"way=sse&{name}=k-1", last_event_id="").header == ""
+    assert ask(f"way=sse&{name}=k-1", last_event_id="").header == "k-1", "empty: as not given"
 
 
 def test_of_several_fields_the_first_in_order_counts() -> None:

@@ -94,7 +94,7 @@ class ReceiveQuery:
 
 
 def _way(request: Request) -> tuple[WayName, bool]:
-    """The way a request chooses; first match wins (contract 3)."""
+    """The way a request chooses; first match wins (protocol 3)."""
     named = request.first("way")
     # RFC 9110, 7.8: an Upgrade in HTTP/1.0 is ignored.
     upgrade = request.header("upgrade").lower() == "websocket" and request.version != "1.0"
@@ -119,8 +119,8 @@ def _way(request: Request) -> tuple[WayName, bool]:
 
 def _last_event_id(request: Request) -> str:
     """The header, or the query field in which polyfills of EventSource send it."""
-    if "last-event-id" in request.headers:
-        return request.header("last-event-id")
+    if header := request.header("last-event-id"):
+        return header
     for name in LAST_EVENT_ID_FIELDS:
         if name in request.query:
             return request.first(name)
