@@ -1,4 +1,4 @@
-"""Batches (contract 2): NDJSON streamed in, an answer for each line streamed out."""
+"""Batches (protocol 2): NDJSON streamed in, an answer for each line streamed out."""
 
 from __future__ import annotations
 

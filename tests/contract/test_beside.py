@@ -1,4 +1,4 @@
-"""Beside the topics (contract 8): what is live, health, readiness, figures, a base path."""
+"""Beside the topics (protocol 8): what is live, health, readiness, figures, a base path."""
 
 from __future__ import annotations
 

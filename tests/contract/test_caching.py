@@ -1,4 +1,4 @@
-"""Caching (contract 3): validators, Vary, Cache-Control, and one record for ever."""
+"""Caching (protocol 3): validators, Vary, Cache-Control, and one record for ever."""
 
 from __future__ import annotations
 

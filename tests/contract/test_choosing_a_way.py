@@ -1,4 +1,4 @@
-"""One URL, which way (contract 3): the order of choice, HEAD, the list of topics."""
+"""One URL, which way (protocol 3): the order of choice, HEAD, the list of topics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a client starts, and what it is told when records are gone (contract 3)."""
+"""Where a client starts, and what it is told when records are gone (protocol 3)."""
 
 from __future__ import annotations
 

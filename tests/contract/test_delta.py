@@ -1,4 +1,4 @@
-"""Deltas (contract 3): only the part that changed, with the value that it applies to."""
+"""Deltas (protocol 3): only the part that changed, with the value that it applies to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A stop is clean (contract 5.6): a hundred clients on each way, some of which never read."""
+"""A stop is clean (protocol 5.6): a hundred clients on each way, some of which never read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Formats (contract 3): raw and json."""
+"""Formats (protocol 3): raw and json."""
 
 from __future__ import annotations
 

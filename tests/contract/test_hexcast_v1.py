@@ -1,4 +1,4 @@
-"""The WebSocket subprotocol `hexcast.v1` (contract 4)."""
+"""The WebSocket subprotocol `hexcast.v1` (protocol 4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Input that must not be taken (contract 7, RFC 9112): a clear error or a clean close, and nothing
+"""Input that must not be taken (protocol 7, RFC 9112): a clear error or a clean close, and nothing
 half-published."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Long polling (contract 3): the same as polling, held until there is something."""
+"""Long polling (protocol 3): the same as polling, held until there is something."""
 
 from __future__ import annotations
 

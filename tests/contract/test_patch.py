@@ -1,4 +1,4 @@
-"""Changing a state in part (contract 2): merge patch, JSON patch, append."""
+"""Changing a state in part (protocol 2): merge patch, JSON patch, append."""
 
 from __future__ import annotations
 

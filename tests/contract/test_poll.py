@@ -1,4 +1,4 @@
-"""Polling (contract 3): a value with its ETag, or batches along a cursor."""
+"""Polling (protocol 3): a value with its ETag, or batches along a cursor."""
 
 from __future__ import annotations
 

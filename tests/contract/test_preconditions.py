@@ -1,4 +1,4 @@
-"""Publishing only if nothing moved, and only once (contract 2): If-Match, If-None-Match, keys."""
+"""Publishing only if nothing moved, and only once (protocol 2): If-Match, If-None-Match, keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Publishing (contract 2): POST, PUT, DELETE, kinds, content types, event names, `end`."""
+"""Publishing (protocol 2): POST, PUT, DELETE, kinds, content types, event names, `end`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`rate=N` (contract 3): at most N flushes a second, everything folded, nothing reordered."""
+"""`rate=N` (protocol 3): at most N flushes a second, everything folded, nothing reordered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Page refresh (contract 3): a page that shows a topic, with JavaScript and without."""
+"""Page refresh (protocol 3): a page that shows a topic, with JavaScript and without."""
 
 from __future__ import annotations
 

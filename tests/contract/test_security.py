@@ -1,4 +1,4 @@
-"""Who may (contract 6, first point): this machine's programs, and no website's script."""
+"""Who may (protocol 6, first point): this machine's programs, and no website's script."""
 
 from __future__ import annotations
 

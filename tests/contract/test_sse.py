@@ -1,4 +1,4 @@
-"""Server-Sent Events (contract 3)."""
+"""Server-Sent Events (protocol 3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What time does (contract 3): heartbeats, pings, deadlines. All waits run side by side."""
+"""What time does (protocol 3): heartbeats, pings, deadlines. All waits run side by side."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Topic names and patterns (contract 1)."""
+"""Topic names and patterns (protocol 1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""WebSocket without the subprotocol (contract 3): one message a record."""
+"""WebSocket without the subprotocol (protocol 3): one message a record."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rules by which a change is accepted (contract 2), against a model of one topic."""
+"""The rules by which a change is accepted (protocol 2), against a model of one topic."""
 
 from __future__ import annotations
 

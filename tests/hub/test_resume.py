@@ -1,4 +1,4 @@
-"""Where a client starts, by what it brings (contract 3)."""
+"""Where a client starts, by what it brings (protocol 3)."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ ANSWER = 20.0
 
 
 class Fault(AssertionError):
-    """The server broke a guarantee (contract 5)."""
+    """The server broke a guarantee (protocol 5)."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""No one pays for the slow (contract 5.4): clients that never read cost others neither time nor
+"""No one pays for the slow (protocol 5.4): clients that never read cost others neither time nor
 memory."""
 
 from __future__ import annotations

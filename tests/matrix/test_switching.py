@@ -1,4 +1,4 @@
-"""Nothing lost, nothing twice, in order (contract 5), whatever is cut and over whichever way a
+"""Nothing lost, nothing twice, in order (protocol 5), whatever is cut and over whichever way a
 client returns."""
 
 from __future__ import annotations

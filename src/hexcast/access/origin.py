@@ -1,4 +1,4 @@
-"""Who may speak to this server from a browser (contract 6): the names it answers to, and the
+"""Who may speak to this server from a browser (protocol 6): the names it answers to, and the
 origins whose scripts may publish.
 
 A page of any website can make a browser send requests to a server on the same machine. The `Host`

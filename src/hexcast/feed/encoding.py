@@ -21,7 +21,7 @@ class Encoder(ABC):
     """One wire form. Forms of equal `key` are one form."""
 
     way: str
-    """The contract's name of the way."""
+    """The protocol's name of the way."""
 
     def __init__(self, key: tuple[object, ...]) -> None:
         self.key = (type(self), *key)

@@ -137,7 +137,7 @@ class Exchange(PerClient, ABC):
 
     @property
     def push_denied(self) -> str:
-        """Why nothing can be pushed to this client (contract 3); empty where it can."""
+        """Why nothing can be pushed to this client (protocol 3); empty where it can."""
         return "http1"
 
     def push(self, target: str, response: Response) -> bool:

@@ -64,7 +64,7 @@ _TAG = re.compile(r'[\s,]*(?:(\*)|(?:W/)?"([^"]*)")\s*(?:,|$)')
 def entity_tags(header: str) -> tuple[str, ...]:
     """The ids named by `If-Match` or `If-None-Match`, or `*`.
 
-    Looks through `W/` and the coding behind `~`, since they name the same version (contract 3).
+    Looks through `W/` and the coding behind `~`, since they name the same version (protocol 3).
     """
     tags = []
     place = 0

@@ -1,4 +1,4 @@
-"""What can be wrong with a request, in the contract's words: a status, a title, a detail.
+"""What can be wrong with a request (protocol 7): a status, a title, a detail.
 
 The same object is an HTTP problem (RFC 9457), a line of a batch's answer and a WebSocket `error`.
 """
@@ -45,5 +45,5 @@ class Problem(Exception):
         self.close = close
 
     def members(self) -> dict[str, object]:
-        """The members of the problem object, in the contract's order."""
+        """The members of the problem object, in the protocol's order."""
         return {"status": self.status, "title": self.title, "detail": self.detail}

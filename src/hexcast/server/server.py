@@ -144,7 +144,7 @@ class Server:
             self.context.sweep()
 
     async def drain(self) -> None:
-        """Stop cleanly (contract 5.6), within the drain deadline, whoever stays."""
+        """Stop cleanly (protocol 5.6), within the drain deadline, whoever stays."""
         deadline = self._loop.time() + max(0.0, self.settings.drain - DRAIN_MARGIN)
         http = self.http
         self.context.draining = http.draining = True

@@ -111,5 +111,5 @@ class Coder:
 
 
 def entity_tag(id: str, coding: str) -> str:
-    """The strong entity tag of a version in a coding (contract 3)."""
+    """The strong entity tag of a version in a coding (protocol 3)."""
     return f'"{id}~{coding}"' if coding else f'"{id}"'

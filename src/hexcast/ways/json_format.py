@@ -1,4 +1,4 @@
-"""The json format: a record, a gap and a batch as JSON on one line (contract 3). Pure."""
+"""The json format: a record, a gap and a batch as JSON on one line (protocol 3). Pure."""
 
 from __future__ import annotations
 

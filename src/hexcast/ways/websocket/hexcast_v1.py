@@ -1,4 +1,4 @@
-"""The WebSocket subprotocol `hexcast.v1` (contract 4): subscribe, unsubscribe, publish, ping.
+"""The WebSocket subprotocol `hexcast.v1` (protocol 4): subscribe, unsubscribe, publish, ping.
 
 However many subscriptions a connection has, it is one subscriber: a cursor in the feed of their
 union. A new one is replayed first, up to the place where the union goes on.
