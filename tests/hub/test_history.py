@@ -77,6 +77,7 @@ def play(
     did = [] if did is None else did
     for n, (op, topic, size) in enumerate(steps):
         if op == "time":
+            hub.sweep()  # as each second does: an age is known from the sweep after the record on
             clock.now += size / 10
         elif op == "sweep":
             hub.sweep()
