@@ -325,7 +325,7 @@ async def taken_of(client: H2Client, uploads: list[Upload]) -> int:
         total += step
         if not step:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(0.5):
+                async with asyncio.timeout(1.5):
                     await client.turn()
                 continue
             return total
