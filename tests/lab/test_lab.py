@@ -201,3 +201,13 @@ async def test_there_is_no_lab_unless_it_is_wanted() -> None:
         problem(await control(server, "POST", "", {}), 404)
         topics = await get(server, "/topics", {"Accept": "text/html"})
         assert topics.status == 200 and b"/lab" not in topics.body
+
+
+async def test_a_publish_is_no_client_of_a_run(server: Server) -> None:
+    """`client` is a field of those that receive: a batch with it is read like any other."""
+    run = (await begin(server))["run"]
+    fields = {"Content-Type": "application/x-ndjson"}
+    lines = '{"topic":"elsewhere","data":1}\n{"topic":"elsewhere","data":2}\n'
+    answer = await ask(server, "POST", f"/topics?client={run}.poll", fields, lines)
+    assert answer.status == 200
+    assert ["id" in json.loads(line) for line in answer.body.splitlines()] == [True, True]

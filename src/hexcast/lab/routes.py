@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 import msgspec
 
 from ..access import Access
-from ..http import Body, Exchange, Plan, Request, Response, refusal
+from ..http import Body, Exchange, Plan, Request, Response
 from ..model import Caller, Problem, check_topic, is_pattern
 from ..ways import Context
 from .assets import PAGE, file_response
@@ -32,22 +32,19 @@ _Asked = TypeVar("_Asked", Wish, Break)
 
 
 class Lab:
-    """All runs of one server. It stands around the server's routing, where there is a lab.
+    """All runs of one server: its addresses are mounted there, its meter stands around the routing.
 
-    `plan` plans a request without the lab; `later` runs a callable after some seconds.
+    `later` runs a callable after some seconds.
     """
 
     def __init__(
         self,
         context: Context,
         access: Access,
-        plan: Callable[[Request, Caller], Plan],
         later: Callable[[float, Callable[[], None]], object],
     ) -> None:
         self._context = context
         self._access = access
-        self._inner = plan
-        self._path = f"{context.settings.base_path}/lab"
         self._later = later
         self._runs: dict[str, Run] = {}
         self._push: dict[str, PushClient] = {}
@@ -62,21 +59,6 @@ class Lab:
         )
 
     # Addresses
-
-    def route(self, request: Request, caller: Caller) -> Plan:
-        """How a caller's request is answered. Raises Problem where it is not for this server."""
-        path = request.path
-        if path == self._path or path.startswith(f"{self._path}/"):
-            self._access.check_host(request)
-            try:
-                plan = self.plan(request, path[len(self._path) :])
-            except Problem as problem:
-                plan = refusal(problem)
-            return msgspec.structs.replace(plan, headers=self._access.cors(request))
-        fresh = request.memo is None  # else an equal head was parsed before
-        plan = self._inner(request, caller)
-        name = request.first("client")
-        return self.metered(name, plan, fresh=fresh) if name else plan
 
     def plan(self, request: Request, path: str) -> Plan:
         """How a request below `/lab` is answered; `path` is what follows it.
@@ -235,11 +217,18 @@ class Lab:
 
     # Metering
 
-    def metered(self, name: str, plan: Plan, *, fresh: bool) -> Plan:
-        """The plan through the meter of the client `RUN.WAY`; as it was where there is none.
+    def metered(
+        self, inner: Callable[[Request, Caller], Plan], request: Request, caller: Caller
+    ) -> Plan:
+        """The plan that `inner` has, through the meter of a run's client where it is one's.
 
-        `fresh`: the request's head was parsed for this request.
+        Such a client receives with `?client=RUN.WAY`.
         """
+        fresh = request.memo is None  # else an equal head was parsed before
+        plan = inner(request, caller)
+        name = request.first("client")
+        if not name or request.method not in ("GET", "HEAD"):
+            return plan
         run_name, _, way = name.partition(".")
         found = self._runs.get(run_name)
         client = None if found is None else found.clients.get(way)

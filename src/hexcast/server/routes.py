@@ -82,8 +82,13 @@ class App:
             f"/{MODULE_NAME}": partial(module, hashed=False),
             f"/{hashed_module_name()}": partial(module, hashed=True),
         }
+        self._mounted: dict[str, Callable[[Request, str], Plan]] = {}
         if site is not None:
             self._pages.update(site.addresses)
+
+    def mount(self, path: str, plan: Callable[[Request, str], Plan]) -> None:
+        """Let `plan` answer what is at `path` or below: it gets what follows the path."""
+        self._mounted[path] = plan
 
     def plan(self, request: Request, caller: Caller) -> Plan:
         """How a caller's request is answered. Raises Problem where it is not for this server."""
@@ -117,6 +122,10 @@ class App:
         elif path == "/topics":
             plan = self._topics(request)
         else:
+            first = "/" + path[1:].partition("/")[0]
+            mounted = self._mounted.get(first)
+            if mounted is not None:
+                return mounted(request, path[len(first) :])
             plan = self._beside(request, path)
         return plan
 

@@ -12,14 +12,13 @@ import socket
 import string
 import time
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..access import Access, canonical_origin, is_loopback
 from ..feed import Feeds
 from ..http import (
-    Plan,
     ProtocolDetector,
-    Request,
     ServerContext,
     Tls,
     TlsTransport,
@@ -27,7 +26,7 @@ from ..http import (
 )
 from ..hub import History, Hub
 from ..log import open_log
-from ..model import Caller, Counters
+from ..model import Counters
 from ..settings import Settings
 from ..value import Limits
 from ..ways import Context
@@ -87,11 +86,15 @@ class Server:
             any_host=not is_loopback(settings.host) and not settings.allow_host,
         )
         app = App(self.context, access, _site(self.context))
-        self.lab = _lab(self.context, access, app.plan, loop)
+        self.lab = _lab(self.context, access, loop)
+        plan = app.plan
+        if self.lab is not None:
+            app.mount("/lab", self.lab.plan)
+            plan = partial(self.lab.metered, app.plan)
         self.tls = _tls(settings)
         self.http = ServerContext(
             access.identify,
-            app.plan if self.lab is None else self.lab.route,
+            plan,
             counters,
             loop.time,
             time.time,
@@ -180,20 +183,15 @@ def _site(context: Context) -> Site | None:
     return Site(context.settings.pages, context)
 
 
-def _lab(
-    context: Context,
-    access: Access,
-    plan: Callable[[Request, Caller], Plan],
-    loop: asyncio.AbstractEventLoop,
-) -> Lab | None:
-    """The lab around the server's plans. Raises ValueError where it cannot be served."""
+def _lab(context: Context, access: Access, loop: asyncio.AbstractEventLoop) -> Lab | None:
+    """The lab, if it is wanted. Raises ValueError where it cannot be served."""
     if not context.settings.lab:
         return None
     try:
         from ..lab import Lab
     except ModuleNotFoundError as error:
         raise ValueError(f"{error.name} is missing for --lab; install hexcast[lab]") from None
-    return Lab(context, access, plan, loop.call_later)
+    return Lab(context, access, loop.call_later)
 
 
 def _tls(settings: Settings) -> Tls | None:
