@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 from ..model import base_type
 
-if sys.version_info >= (3, 14):  # pragma: no cover  # what the backport is one of
+if sys.version_info >= (3, 14):
     from compression import zstd
 else:
     from backports import zstd

@@ -168,7 +168,7 @@ def play(said: list[FrameTuple], cuts: list[int]) -> None:
         data = data[max(cut, 0) :]
         connection = world.connection
         assert len(connection.streams) <= MAX_STREAMS
-        assert connection.queued >= 0 and connection.buffered >= 0
+        assert connection.queued >= 0 and connection.uploads.size >= 0
     sent = frames(world.wire.sent)
     assert sent[0][0] == SETTINGS
     if world.connection.finished:

@@ -39,29 +39,15 @@ class H1Connection(PerClient, asyncio.Protocol):
     """A client's connection."""
 
     __slots__ = (
-        "_eof",
-        "_pumping",
-        "_reader",
-        "_reading",
-        "_refused",
-        "_rest",
-        "address",
-        "bucket",
-        "discarded",
-        "due",
-        "exchange",
-        "finished",
-        "queue",
-        "server",
-        "transport",
-        "tunnel",
+        "_eof", "_pumping", "_reader", "_reading", "_refused", "_rest", "address", "bucket",
+        "discarded", "due", "exchange", "finished", "queue", "server", "transport", "tunnel",
         "writable",
-    )
+    )  # fmt: skip
 
     def __init__(self, server: ServerContext) -> None:
         self.server = server
         self.transport: asyncio.Transport = cast(asyncio.Transport, None)  # from connection_made
-        self.address: str | None = None  # the client's, once a request needs it
+        self.address = ""  # the client's, from connection_made
         self.exchange: H1Exchange | None = None  # the one that is open
         self.queue: deque[Incoming] | None = None  # None where it is empty, but in a pump
         self.tunnel: Tunnel | None = None  # who reads, once the protocol was switched
@@ -81,6 +67,7 @@ class H1Connection(PerClient, asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
+        self.address = client_address(transport)
         server = self.server
         server.connections.add(self)
         server.counters.connections += 1
@@ -149,7 +136,7 @@ class H1Connection(PerClient, asyncio.Protocol):
             self._pump()
 
     def timeout(self) -> None:
-        """a deadline of the exchange, or of the connection."""
+        """The deadline of the exchange, or of the connection."""
         if self.discarded >= 0:
             self.transport.abort()
         elif self.exchange is not None:
@@ -175,20 +162,13 @@ class H1Connection(PerClient, asyncio.Protocol):
 
     def _judge(self, request: Request) -> tuple[Caller, Plan]:
         """Who makes a request, and how it is answered. Raises Problem."""
-        address = self.address
-        if address is None:
-            address = self.address = client_address(self.transport)
-        return self.server.judge(request, address)
+        return self.server.judge(request, self.address)
 
     def _run_known(self, request: Request) -> bool:
         """Run a request whose head was parsed before: rule 5. False: read it as any other."""
-        server, address = self.server, self.address
+        server = self.server
         try:
-            if address is None:
-                caller, plan = self._judge(request)
-            else:  # as in _judge, without its two calls: this is what a poll costs
-                caller = server.identify(request, address)
-                plan = server.plan(request, caller)
+            caller, plan = server.judge(request, self.address)
         except Problem as problem:
             if problem.close:
                 return False

@@ -10,9 +10,7 @@ in which they were made: whoever makes it say something flushes it. Rules:
 3. A stream that cannot be written to pauses its owner and nobody else's. Only a socket that is full
    pauses all, and then nothing is read either: each frame read may want an answer.
 4. Answers in hand are bounded over all streams; requests beyond that wait.
-5. What is of no use until its end has come (bodies that are wanted whole, lines of batches,
-   messages of WebSockets) shares a bound. Beyond it only the oldest may send on, so that one after
-   the other comes to its end.
+5. What is of no use until its end has come shares a bound (`Uploads`).
 6. After GOAWAY, ours or the client's, what is open goes on; nothing is begun.
 """
 
@@ -25,8 +23,6 @@ from collections import deque
 from contextlib import suppress
 from typing import cast
 
-from h2.config import H2Configuration
-from h2.connection import H2Connection as H2Machine
 from h2.errors import ErrorCodes
 from h2.events import (
     DataReceived,
@@ -39,7 +35,6 @@ from h2.events import (
     WindowUpdated,
 )
 from h2.exceptions import ProtocolError, StreamClosedError
-from h2.settings import SettingCodes, Settings
 
 from ...model import Caller, PerClient, Problem
 from ..address import client_address
@@ -51,20 +46,17 @@ from ..response import Response
 from . import push as h2_push
 from .exchange import H2Exchange
 from .guard import PREFACE, RESET_COST, Abuse, FrameGuard
+from .machine import CONFIG, ENFORCED, MAX_STREAMS, OFFERED, Machine
 from .requests import Malformed, check_trailers, read_request
 from .sender import Sender
+from .uploads import Uploads
 
 __all__ = ["PREFACE", "H2Connection"]
 
 _log = logging.getLogger(__name__)
 
-MAX_STREAMS = 128
-MAX_HEADER_LIST = 32 * 1024
 MAX_QUEUED = 4 * 2**20
 """Bytes of answers that wait for windows, over all streams, above which no plan is run."""
-
-MAX_BUFFERED = 4 * 2**20
-"""Bytes held until more has come, over all streams, above which only the oldest goes on."""
 
 CONNECTION_WINDOW = 2**20
 LINGER_SECONDS = 2.0
@@ -73,96 +65,37 @@ SILENT_SECONDS = 60.0
 
 MAX_DISCARDED = 4 * 2**20
 _WINDOW_UPDATE = struct.Struct(">HBBBLL")
-_LAST_STREAM = 2**31 - 1
-
-_CONFIG = H2Configuration(
-    client_side=False,
-    header_encoding=None,
-    # By the state machine, a malformed request would end the connection: `read_request` checks it.
-    validate_inbound_headers=False,
-    # What is sent is made here, in lower case and without what HTTP/2 forbids (`fields`).
-    validate_outbound_headers=False,
-    normalize_outbound_headers=False,
-)
-
-
-class _Machine(H2Machine):
-    """The state machine, with the bounds of a server that holds many connections."""
-
-    DEFAULT_MAX_HEADER_LIST_SIZE = MAX_HEADER_LIST
-    MAX_CLOSED_STREAMS = 512
-
-
-def _settings(streams: int) -> Settings:
-    return Settings(
-        client=False,
-        initial_values={
-            SettingCodes.MAX_CONCURRENT_STREAMS: streams,
-            SettingCodes.MAX_HEADER_LIST_SIZE: MAX_HEADER_LIST,
-            SettingCodes.ENABLE_CONNECT_PROTOCOL: 1,
-        },
-    )
-
-
-# Never changed, so all connections share them: a settings object takes five kilobytes.
-_OFFERED = _settings(MAX_STREAMS)
-# A client may not know the limit yet when it opens streams; beyond it a stream is refused (5.1.2),
-# for which the state machine would end the connection.
-_ENFORCED = _settings(_LAST_STREAM)
 
 
 class H2Connection(PerClient, asyncio.Protocol):
     """A client's connection."""
 
     __slots__ = (
-        "_address",
-        "_corked",
-        "_discarded",
-        "_goaway_sent",
-        "_guard",
-        "_out",
-        "_reading",
-        "_received",
-        "_unanswered_ping",
-        "_uploads",
-        "_waiting",
-        "blocked_senders",
-        "bucket",
-        "buffered",
-        "due",
-        "finished",
-        "machine",
-        "pushed",
-        "pushes",
-        "queued",
-        "sent",
-        "sent_bytes",
-        "server",
-        "streams",
-        "transport",
-        "writable",
+        "_address", "_corked", "_discarded", "_goaway_sent", "_guard", "_out", "_reading",
+        "_received", "_unanswered_ping", "_waiting", "blocked_senders", "bucket",
+        "due", "finished", "machine", "pushed", "pushes", "queued", "sent",
+        "sent_bytes", "server", "streams", "transport", "uploads", "writable",
     )  # fmt: skip
 
     def __init__(self, server: ServerContext) -> None:
         self.server = server
         self.transport: asyncio.Transport = cast(asyncio.Transport, None)  # from connection_made
-        self.machine = _Machine(_CONFIG)
+        self.machine = Machine(CONFIG)
         self.streams: dict[int, H2Exchange] = {}
         self.pushes: dict[int, Sender] = {}  # pushed answers that wait for a window
         self.blocked_senders: dict[Sender, None] = {}  # outputs that wait for a window
         self.queued = 0  # bytes that wait so
-        self.buffered = 0  # bytes that are held until more has come
         self.sent = 0  # DATA frames since the guard was told
         self.sent_bytes = 0  # bytes of them
         self.writable = True
         self.finished = False  # the connection is lost, or will be once all is written
         self.due = 0.0  # of the timer wheel
         self.bucket = 0  # of the timer wheel
-        self._address: str | None = None  # the client's, once a request needs it
+        self._address = ""  # the client's, from connection_made
         self._guard = FrameGuard(server.clock())
         self._out: list[bytes | memoryview] | None = None  # rule 1
         self._waiting: deque[H2Exchange] | None = None  # rule 4
-        self._uploads: dict[H2Exchange, None] | None = None  # rule 5, oldest first
+        self.uploads = Uploads()  # rule 5
         self._received = 0  # bytes of DATA since the connection's window was opened
         self._reading = True
         self._goaway_sent = False
@@ -175,14 +108,15 @@ class H2Connection(PerClient, asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
+        self._address = client_address(transport)
         server = self.server
         server.connections.add(self)
         server.counters.connections += 1
         server.timers.set(self, server.clock() + server.head)
         machine = self.machine
-        machine.local_settings = _OFFERED
+        machine.local_settings = OFFERED
         machine.initiate_connection()
-        machine.local_settings = _ENFORCED
+        machine.local_settings = ENFORCED
         machine.increment_flow_control_window(CONNECTION_WINDOW - 65_535)
         self.flush()
 
@@ -250,7 +184,7 @@ class H2Connection(PerClient, asyncio.Protocol):
         self._run_waiting()
 
     def timeout(self) -> None:
-        """a header block that does not end, or nothing to do any more."""
+        """A header block does not end, or the connection has nothing to do any more."""
         if self.finished:
             self.transport.abort()
         elif self._late:
@@ -323,7 +257,9 @@ class H2Connection(PerClient, asyncio.Protocol):
         self.flush()
 
     def open_window(self, size: int, stream: int) -> None:
-        """Let the client send more on a stream."""
+        """Let the client send more on a stream; nothing once the connection has ended."""
+        if self.finished:
+            return
         self.machine.increment_flow_control_window(size, stream)
         self.flush()
 
@@ -386,8 +322,6 @@ class H2Connection(PerClient, asyncio.Protocol):
         upgrade = False
         try:
             request, upgrade = read_request(event.headers, secure=server.secure)
-            if self._address is None:
-                self._address = client_address(self.transport)
             caller, plan = server.judge(request, self._address)
             length = request.header("content-length")
             if plan.limit and length and int(length) > plan.limit:
@@ -407,8 +341,7 @@ class H2Connection(PerClient, asyncio.Protocol):
             if request.header("expect").lower() == "100-continue":
                 exchange.continue_()
             if plan.body is Body.WHOLE:
-                self._uploads = self._uploads if self._uploads is not None else {}
-                self._uploads[exchange] = None
+                self.uploads.add(exchange)
                 exchange.set_deadline(server.body)
         self._run_if_ready(exchange)
 
@@ -484,40 +417,6 @@ class H2Connection(PerClient, asyncio.Protocol):
             self.blocked_senders[sender] = None  # to the end of the row
             sender.pump()
 
-    # Bodies
-
-    def reopen_windows(self) -> None:
-        """Let those send on whose bodies may still grow: rule 5."""
-        for place, exchange in enumerate(self._uploads or ()):
-            if place and self.buffered >= MAX_BUFFERED:
-                break
-            if not exchange.reading_paused:
-                exchange.reopen_window()
-
-    def set_buffered(self, exchange: H2Exchange, size: int) -> None:
-        """An exchange keeps so many bytes whose rest has not come."""
-        if not size:
-            if exchange.size:
-                self.uploaded(exchange)
-            return
-        uploads = self._uploads = self._uploads if self._uploads is not None else {}
-        if size < exchange.size:
-            uploads.pop(exchange, None)  # something of it has come to its end: others have a turn
-        uploads[exchange] = None
-        self.buffered += size - exchange.size
-        exchange.size = size
-
-    def uploaded(self, exchange: H2Exchange) -> None:
-        """A body is complete, or given up."""
-        if self._uploads is not None and exchange in self._uploads:
-            del self._uploads[exchange]
-            if not self._uploads:
-                self._uploads = None
-        self.buffered -= exchange.size
-        exchange.size = 0
-        if self._uploads is not None and not self.finished:
-            self.reopen_windows()
-
     # Push
 
     @property
@@ -542,7 +441,7 @@ class H2Connection(PerClient, asyncio.Protocol):
         exchange.handler = exchange.body_reader = exchange.tunnel_reader = None
         exchange.plan = exchange.parts = None
         self.server.timers.remove(exchange)
-        self.uploaded(exchange)
+        self.uploads.remove(exchange)
         del self.streams[exchange.id]
         if self.finished:
             return

@@ -53,25 +53,9 @@ class H2Exchange(Exchange):
     """One request on a stream of its own."""
 
     __slots__ = (
-        "authority",
-        "blocked_pushes",
-        "bucket",
-        "complete",
-        "connection",
-        "due",
-        "extra",
-        "head_only",
-        "id",
-        "may_tunnel",
-        "open",
-        "parts",
-        "plan",
-        "reading_paused",
-        "running",
-        "sender",
-        "size",
-        "tunnel_reader",
-        "unacknowledged",
+        "authority", "blocked_pushes", "bucket", "complete", "connection", "due", "extra",
+        "head_only", "id", "may_tunnel", "open", "parts", "plan", "reading_paused", "running",
+        "sender", "size", "tunnel_reader", "unacknowledged",
     )  # fmt: skip
 
     def __init__(
@@ -96,9 +80,7 @@ class H2Exchange(Exchange):
         self.may_tunnel = False  # an extended CONNECT
         self.parts: list[bytes] | None = None  # of the body, not yet taken
         self.size = 0  # buffered bytes of the body: `set_buffered`
-        self.unacknowledged = (
-            0  # bytes that were received and not given back to the client's window
-        )
+        self.unacknowledged = 0  # received bytes by which the window was not reopened
         self.reading_paused = False  # the plan takes no more for now
         self.tunnel_reader: Tunnel | None = None  # who reads, once this is a tunnel
         self.extra = plan.headers
@@ -133,23 +115,23 @@ class H2Exchange(Exchange):
     def _reopen(self) -> None:
         """Let the client send on, if it is its turn."""
         if self.size:
-            self.connection.reopen_windows()
+            self.connection.uploads.reopen_windows()
         else:
             self.reopen_window()
 
     def set_buffered(self, size: int) -> None:
         if self.open:
-            self.connection.set_buffered(self, size)
+            self.connection.uploads.set_buffered(self, size)
 
     def _buffer(self, data: bytes, limit: int) -> None:
-        self.connection.set_buffered(self, self.size + len(data))
+        self.connection.uploads.set_buffered(self, self.size + len(data))
         if self.size > limit:
             self.respond(problem_response(Problem(413, f"the body is larger than {limit} bytes")))
             return
         if self.parts is None:
             self.parts = []
         self.parts.append(data)
-        self.connection.reopen_windows()
+        self.connection.uploads.reopen_windows()
 
     def received_all(self) -> None:
         """The client has sent its last."""
@@ -192,7 +174,7 @@ class H2Exchange(Exchange):
         if plan.body is Body.WHOLE:
             body = b"".join(self.parts or ())
             self.parts = None
-            self.connection.uploaded(self)
+            self.connection.uploads.remove(self)
         try:
             plan.run(self, body)
         except Problem as problem:
@@ -341,7 +323,7 @@ class H2Exchange(Exchange):
             server.timers.set(self, server.clock() + seconds)
 
     def timeout(self) -> None:
-        """a deadline of the owner, or of a body that is wanted whole."""
+        """The handler's deadline, or that of a body that the plan wants whole."""
         if not self.open:
             return
         if self.handler is not None:

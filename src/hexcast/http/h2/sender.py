@@ -50,17 +50,8 @@ class Sender(PerClient):
     """What is written to one stream."""
 
     __slots__ = (
-        "bucket",
-        "closed",
-        "connection",
-        "due",
-        "ending",
-        "id",
-        "machine",
-        "owner",
-        "queue",
-        "queued",
-        "state",
+        "bucket", "closed", "connection", "due", "ending", "id", "machine", "owner", "queue",
+        "queued", "state",
     )  # fmt: skip
 
     def __init__(self, connection: H2Connection, id: int, owner: SenderOwner) -> None:
@@ -179,7 +170,7 @@ class Sender(PerClient):
         server.timers.set(self, server.clock() + STALL_SECONDS)
 
     def timeout(self) -> None:
-        """the client takes nothing of an answer that is complete."""
+        """The client takes nothing of an answer that is complete."""
         self.reset(ErrorCodes.CANCEL)
 
     def reset(self, code: ErrorCodes) -> None:

@@ -37,13 +37,13 @@ class TlsTransport(PerClient, asyncio.Transport, asyncio.Protocol):
     """The protocol of a TCP transport, and the transport of the protocol above."""
 
     __slots__ = (
-        "_closing", "_first",
+        "_closing",
         "_incoming",
         "_left",
         "_outgoing",
         "_paused",
         "_protocol",
-        "_service",
+        "_server",
         "_tcp",
         "_tls",
         "bucket",
@@ -52,13 +52,12 @@ class TlsTransport(PerClient, asyncio.Transport, asyncio.Protocol):
 
     def __init__(self, server: ServerContext, context: ssl.SSLContext) -> None:
         super().__init__()
-        self._service = server
+        self._server = server
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self._tcp: asyncio.Transport = cast(asyncio.Transport, None)  # from connection_made
         self._protocol: asyncio.Protocol | None = None  # from the end of the handshake
-        self._first = b""  # what came before the handshake was over
         self._closing = False
         self._paused = False
         self._left = 0  # bytes that were still to be sent when the farewell was last looked at
@@ -69,7 +68,7 @@ class TlsTransport(PerClient, asyncio.Transport, asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._tcp = cast(asyncio.Transport, transport)
-        server = self._service
+        server = self._server
         server.connections.add(self)
         server.counters.connections += 1
         server.timers.set(self, server.clock() + HANDSHAKE_SECONDS)
@@ -92,7 +91,7 @@ class TlsTransport(PerClient, asyncio.Transport, asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._closing = True
-        server = self._service
+        server = self._server
         server.timers.remove(self)
         if self._protocol is not None:
             self._protocol.connection_lost(error)
@@ -119,11 +118,11 @@ class TlsTransport(PerClient, asyncio.Transport, asyncio.Protocol):
         self.abort()
 
     def timeout(self) -> None:
-        """a handshake, or a farewell, that does not end."""
+        """The handshake, or the close, does not end."""
         left = self._tcp.get_write_buffer_size()
         if self._closing and 0 < left < self._left:
             self._left = left  # a slow client, but it takes what was sent
-            self._service.timers.set(self, self._service.clock() + CLOSE_SECONDS)
+            self._server.timers.set(self, self._server.clock() + CLOSE_SECONDS)
         else:
             self.abort()
 
@@ -134,11 +133,10 @@ class TlsTransport(PerClient, asyncio.Transport, asyncio.Protocol):
         if self._protocol is not None:
             self._read()
         else:
-            if len(self._first) < MAX_CHUNK:
-                self._first += bytes(data)
-            self._handshake()
+            self._handshake(bytes(data))
 
-    def _handshake(self) -> None:
+    def _handshake(self, data: bytes) -> None:
+        """Go on with the handshake, for which `data` has just come."""
         try:
             self._tls.do_handshake()
         except ssl.SSLWantReadError:
@@ -147,15 +145,14 @@ class TlsTransport(PerClient, asyncio.Transport, asyncio.Protocol):
         except ssl.SSLError as error:
             _log.debug("no TLS with a client: %s", error)
             if error.reason == "HTTP_REQUEST":
-                self._tcp.write(_speaks_https(self._first))
+                self._tcp.write(_speaks_https(data))
             else:
                 self._flush()
             self._closing = True
             self._tcp.close()
             return
-        self._first = b""
         self._flush()
-        server = self._service
+        server = self._server
         server.timers.remove(self)
         server.counters.connections -= 1
         detector = ProtocolDetector(server)
@@ -248,7 +245,7 @@ class TlsTransport(PerClient, asyncio.Transport, asyncio.Protocol):
         if self._closing:
             return
         self._closing = True
-        below, server = self._tcp, self._service
+        below, server = self._tcp, self._server
         if below.is_closing():
             return
         try:
