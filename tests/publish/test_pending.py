@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
-from hexcast.log.base import Done, Durability, Entry, Fold, Outcome
-from hexcast.log.staging import Staging
+from hexcast.log.base import Done, Outcome
 from hexcast.model.problem import Problem
 from hexcast.model.record import Draft
 from hexcast.publish.pending import PendingPublishes
 from hexcast.server.server import Server
 from hexcast.settings import Settings
 from tests.http.h1.test_connection import answers
+from tests.log.engines import Engine, NodeLog
 from tests.support.fakes import EPOCH, World
 from tests.support.harness import deadline
 
@@ -31,37 +31,20 @@ BATCH = (
 )
 
 
-class SlowLog:
+class SlowLog(NodeLog):
     """Commits when the test wants it, or never."""
 
-    durability: Durability = "process"
-    newest = 0
-
-    def __init__(self, epoch: str = EPOCH, now: Callable[[], int] = lambda: 0) -> None:
-        self._epoch = epoch
-        self._now = now
+    def __init__(self) -> None:
+        super().__init__(Engine(), lambda: 0, group=100)
         self.appended = asyncio.Event()
 
-    async def start(self, fold: Fold) -> None:
-        fold.begin_epoch(self._epoch, 0)
-        self._staging = Staging(fold)
-
     def append(self, drafts: Sequence[Draft], done: Done) -> None:
-        self._staging.add(drafts, done)
+        super().append(drafts, done)
         self.appended.set()
 
-    def trim(self, floor: int) -> None:
-        """Nothing is kept."""
-
-    async def close(self) -> None:
-        self._staging.close(Problem(503, "closed"))
-
     def commit(self) -> None:
-        while self._staging.waiting:
-            for staged in self._staging.take(100):
-                self.newest += 1
-                entry: Entry = staged.entry(self._epoch, self.newest, self._now())
-                self._staging.committed(entry)
+        while self.turn():
+            continue
 
 
 class SlowWorld(World):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from typing import get_args
 from urllib.parse import quote
 
 import msgspec
@@ -149,13 +150,13 @@ class _Binary(msgspec.Struct, forbid_unknown_fields=True):
 decode_line = msgspec.json.Decoder(Line).decode
 _decode_text = msgspec.json.Decoder(str).decode
 _decode_binary = msgspec.json.Decoder(_Binary).decode
-_LINE_OPS = frozenset(("post", "put", "patch", "append", "delete"))
+_LINE_OPS: dict[str, Op] = {op: op for op in get_args(Op)}
 
 
 def draft_of_line(line: Line) -> Draft:
     """The change that a line asks for. Raises Problem where it cannot be meant."""
-    op = line.op
-    if op not in _LINE_OPS:
+    op = _LINE_OPS.get(line.op)
+    if op is None:
         raise Problem(400, "op is post, put, patch, append or delete")
     topic = publishable(line.topic)
     event = check_event(line.event) if line.event is not None else ""
@@ -165,7 +166,7 @@ def draft_of_line(line: Line) -> Draft:
         return _change_of_line(line, topic, event, key)
     if op != "delete":
         data, type = _payload(bytes(line.data), line.type)
-    return Draft(topic, op, data, type, event, line.end, key)  # type: ignore[arg-type]  # checked
+    return Draft(topic, op, data, type, event, line.end, key)
 
 
 def _change_of_line(line: Line, topic: str, event: str, key: str) -> Draft:

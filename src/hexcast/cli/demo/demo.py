@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from ...client import Client, Lost, Message, Notice, Trust
@@ -27,9 +28,7 @@ SECONDS = 1.0
 
 def demo(settings: Settings) -> int:
     """Serve and publish until a signal; give the exit code."""
-    try:
-        import psutil  # noqa: F401  # told here, before anything is started
-    except ModuleNotFoundError:
+    if find_spec("psutil") is None:  # reported here, before anything is started
         say("psutil is missing; install hexcast[demo]")
         return FAILED
     again = False
