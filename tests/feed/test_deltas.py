@@ -79,7 +79,7 @@ def test_what_is_remembered_is_bounded() -> None:
     assert deltas._documents_bytes == sum(len(d.text) for d in deltas._documents.values())
     for value in values[:-1]:
         value.until = value.seq + 1
-    deltas.forget()
+    deltas.release()
     assert list(deltas._documents) == [values[-1]] and not deltas._changes
 
 
@@ -129,7 +129,7 @@ class Holder:
         if since == "now":
             self.began = since
             self.last = machine.hub.head
-        options = DeliveryOptions(selector, self.rate, lacks_base=not start.has_base)
+        options = DeliveryOptions(selector, self.rate, lacks_base=start.lacks_base)
         feed = machine.feeds.feed(selector, DeltaForm(), options)
         self.room = None
         self.subscriber = Subscriber(feed, self, start)

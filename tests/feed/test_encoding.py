@@ -25,7 +25,7 @@ def record(seq: int) -> Record:
 def test_once_for_all() -> None:
     encoder, one = Counting(), record(1)
     assert encoder.record(one) is encoder.record(one) and encoder.encoded == 1
-    encoder.forget()
+    encoder.release()
     encoder.record(one)
     assert encoder.encoded == 2
 

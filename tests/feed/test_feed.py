@@ -16,7 +16,7 @@ from hexcast.feed.registry import Feeds
 from hexcast.feed.subscriber import Subscriber
 from hexcast.hub.history import History
 from hexcast.hub.hub import Hub
-from hexcast.hub.resume import ResumePoint, resume_point
+from hexcast.hub.resume import resume_point
 from hexcast.model.counters import Counters
 from hexcast.model.patterns import Selector, matches
 from hexcast.model.problem import Problem
@@ -74,7 +74,7 @@ class Client(Reader):
         self.tight = tight
         self.over = False
         self.start = resume_point(bench.hub, self.selector, since=since, last=last)
-        self.began = ResumePoint(self.start.cursor, self.start.horizon, self.start.backlog)
+        self.began = self.start.scan
         self.since, self.last = since, last
         self.known = len(bench.did) if isinstance(bench, Machine) else 0
         feed = bench.feeds.feed(self.selector, LineForm())
@@ -82,10 +82,10 @@ class Client(Reader):
         if self.start.gap is not None:
             self.write(LineForm().gap(self.start.gap))
         if not replay:
-            step = self.subscriber.first()
-            if step.chunk:
-                self.write(step.chunk)
-            if step.end:
+            segment = self.subscriber.first()
+            if segment.chunk:
+                self.write(segment.chunk)
+            if segment.end:
                 self.ended()
                 return
         self.subscriber.go(self.write)
@@ -465,7 +465,7 @@ def test_a_delete_takes_back_what_is_remembered(bench: Bench) -> None:
 def test_a_quiet_client_is_told_where_it_is_once(bench: Bench) -> None:
     client = bench.join("a")
     bench.soon.all()
-    where = client.subscriber.news_of_position
+    where = client.subscriber.unreported_position
     assert where() == ""
     post(bench.hub, "other")
     assert where() == f"{EPOCH}-1" and where() == ""

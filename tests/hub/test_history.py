@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from hexcast.hub.history import SCAN_RECORDS, History
 from hexcast.hub.hub import Hub
+from hexcast.hub.scan import Scan
 from hexcast.model.patterns import Selector, matches
 from hexcast.model.problem import Problem
 from hexcast.model.record import Draft, Record
@@ -45,7 +46,7 @@ def walk(
         if gap is not None:
             after, before = (int(x.rpartition("-")[2]) for x in (gap.after, gap.before))
             gaps.append((after, before, gap.topics))
-        step = hub._history.scan(selector, cursor, horizon, limit=limit, size=size)
+        step = hub._history.scan(selector, Scan(cursor, horizon), limit=limit, size=size)
         assert step.position > cursor or step.position == horizon, "a step that goes nowhere"
         seqs += [r.seq for r in step.records]
         cursor = step.position
@@ -237,7 +238,8 @@ def test_a_state_that_was_a_stream_is_held_though_all_is_full() -> None:
     assert "a" in hub._topics
     value = hub._topics["a"].value
     assert value is not None and value.seq == seq and value.retained
-    assert [r.seq for r in hub._history.scan(Selector(["a"]), 0, hub.head).records][-1:] == [seq]
+    records = hub._history.scan(Selector(["a"]), Scan(0, hub.head)).records
+    assert [r.seq for r in records][-1:] == [seq]
 
 
 # Sweeping many at once
@@ -309,7 +311,7 @@ def test_a_fresh_step_when_a_deleted_state_was_forgotten() -> None:
     delete(hub, "s")
     age(hub, clock, 60)
     assert "s" not in hub._topics
-    step = hub._history.scan(Selector(["*"]), 0, horizon, backlog=0)
+    step = hub._history.scan(Selector(["*"]), Scan(0, horizon, backlog=0))
     assert step.position == horizon
 
 
@@ -337,7 +339,7 @@ def test_what_a_client_without_a_cursor_starts_with(
     got: list[int] = []
     cursor, horizon = 0, hub.head
     while True:
-        step = hub._history.scan(Selector(names), cursor, horizon, backlog=last, limit=limit)
+        step = hub._history.scan(Selector(names), Scan(cursor, horizon, backlog=last), limit=limit)
         got += [r.seq for r in step.records]
         cursor = step.position
         if cursor >= horizon:
@@ -355,7 +357,7 @@ def test_the_newest_records_are_those_up_to_the_horizon(names: list[str]) -> Non
     got: list[Record] = []
     cursor = 0
     while cursor < horizon:
-        step = hub._history.scan(Selector(names), cursor, horizon, backlog=10, limit=2)
+        step = hub._history.scan(Selector(names), Scan(cursor, horizon, backlog=10), limit=2)
         got += step.records
         cursor = step.position
         for _ in range(5):
@@ -371,13 +373,13 @@ def test_a_step_looks_at_so_many_records_and_no_more() -> None:
     for n in range(SCAN_RECORDS + 500):
         post(hub, f"a{n % 5000}")
     put(hub, "z")
-    step = hub._history.scan(Selector(["z", "y/*"]), 0, hub.head)
+    step = hub._history.scan(Selector(["z", "y/*"]), Scan(0, hub.head))
     assert step.records == [] and step.position == SCAN_RECORDS
-    step = hub._history.scan(Selector(["z", "y/*"]), step.position, hub.head)
+    step = hub._history.scan(Selector(["z", "y/*"]), Scan(step.position, hub.head))
     assert [r.seq for r in step.records] == [hub.head] and step.position == hub.head
-    found = hub._history.search(Selector(["z", "y/*"]), 0, hub.head)
+    found = hub._history.search(Selector(["z", "y/*"]), Scan(0, hub.head))
     assert [r.seq for r in found.records] == [hub.head] and found.position == hub.head
-    assert hub._history.search(Selector(["y/*"]), 0, hub.head).position == hub.head
+    assert hub._history.search(Selector(["y/*"]), Scan(0, hub.head)).position == hub.head
 
 
 def test_states_that_changed_often_are_found_at_once() -> None:
@@ -386,7 +388,7 @@ def test_states_that_changed_often_are_found_at_once() -> None:
         put(hub, f"m/{n % 5}", b"%d" % n)
     newest = list(range(hub.head - 4, hub.head + 1))
     for fresh in (None, 1):
-        step = hub._history.scan(Selector(["m/*"]), 0, hub.head, backlog=fresh)
+        step = hub._history.scan(Selector(["m/*"]), Scan(0, hub.head, backlog=fresh))
         assert [r.seq for r in step.records] == newest and step.position == hub.head
     assert [r.seq for r in hub._history.newest(Selector(["m/*", "m/1"]))] == newest
 
@@ -397,7 +399,7 @@ def test_a_few_topics_are_found_without_looking_at_all_the_others() -> None:
     for _ in range(SCAN_RECORDS + 500):
         post(hub, "noise")
     last = put(hub, "z")
-    step = hub._history.scan(Selector(["a", "z"]), 0, hub.head)
+    step = hub._history.scan(Selector(["a", "z"]), Scan(0, hub.head))
     assert [r.seq for r in step.records] == [first, last] and step.position == hub.head
 
 
@@ -410,7 +412,7 @@ def test_a_state_is_not_withheld_from_a_long_pass_over_a_few_topics() -> None:
     post(hub, "a")
     horizon = hub.head
     put(hub, "z", b"2")
-    few = hub._history.scan(Selector(["a", "z"]), 0, horizon)
+    few = hub._history.scan(Selector(["a", "z"]), Scan(0, horizon))
     assert [r.seq for r in few.records] == [state, horizon]
 
 
@@ -418,15 +420,15 @@ def test_a_step_ends_after_so_many_bytes() -> None:
     hub = make_hub()
     for _ in range(10):
         post(hub, "a", b"x" * 1000)
-    step = hub._history.scan(Selector(["a"]), 0, hub.head, size=2500)
+    step = hub._history.scan(Selector(["a"]), Scan(0, hub.head), size=2500)
     assert [r.seq for r in step.records] == [1, 2, 3] and step.position == 3
 
 
 def test_a_step_ends_at_a_topics_last_record() -> None:
     hub = make_hub()
     post(hub, "a"), post(hub, "a", end=True), post(hub, "a")
-    assert hub._history.scan(Selector(["a"]), 0, 3).position == 2
-    assert hub._history.scan(Selector(["a", "b"]), 0, 3).position == 3
+    assert hub._history.scan(Selector(["a"]), Scan(0, 3)).position == 2
+    assert hub._history.scan(Selector(["a", "b"]), Scan(0, 3)).position == 3
 
 
 # The bound on all topics

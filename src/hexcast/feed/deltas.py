@@ -57,8 +57,8 @@ class Deltas:
             self._changes_bytes += len(change.data)
         return change
 
-    def forget(self) -> None:
-        """Let go of what is remembered, but the newest values as they were read."""
+    def release(self) -> None:
+        """Release the cached changes, and the parsed values that are not the newest."""
         self._changes.clear()
         self._changes_bytes = 0
         for record in [r for r in self._documents if r.until or not r.retained]:

@@ -1,6 +1,6 @@
-"""A wire form: how a record, a gap or a place is written for one way, format and framing.
+"""A wire format: how a record, a gap or a position is written for one way, format and framing.
 
-A record is encoded once for each form and the bytes are shared by all clients of it.
+A record is encoded once for each wire format, and all clients of that format share the bytes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _MEMO_BYTES = 2**20
 
 
 class Encoder(ABC):
-    """One wire form. Forms of equal `key` are one form."""
+    """One wire format. Encoders of equal `key` are of the same one."""
 
     way: str
     """The protocol's name of the way."""
@@ -28,7 +28,7 @@ class Encoder(ABC):
 
 
 class StreamEncoder(Encoder):
-    """The form of a stream that stays open: each record is a piece of it."""
+    """The wire format of a stream that stays open: each record is a fragment of it."""
 
     def __init__(self, key: tuple[object, ...]) -> None:
         super().__init__(key)
@@ -36,19 +36,19 @@ class StreamEncoder(Encoder):
         self._memo_bytes = 0
 
     def record(self, item: Record | Change) -> bytes:
-        """The piece that tells of a record, or of a change; the newest few are remembered."""
-        piece = self._memo.get(item)
-        if piece is None:
-            piece = self.encode_change(item) if isinstance(item, Change) else self.encode(item)
+        """The fragment of a record, or of a change; the newest few are cached."""
+        fragment = self._memo.get(item)
+        if fragment is None:
+            fragment = self.encode_change(item) if isinstance(item, Change) else self.encode(item)
             if len(self._memo) >= _MEMO_RECORDS or self._memo_bytes > _MEMO_BYTES:
                 self._memo.clear()
                 self._memo_bytes = 0
-            self._memo[item] = piece
-            self._memo_bytes += len(piece)
-        return piece
+            self._memo[item] = fragment
+            self._memo_bytes += len(fragment)
+        return fragment
 
     def chunk(self, items: Sequence[Record | Change]) -> bytes:
-        """What tells of records and changes, one after the other."""
+        """The fragments of records and changes, one after the other."""
         if len(items) == 1:
             return self.record(items[0])
         return b"".join([self.record(r) for r in items])
@@ -57,32 +57,32 @@ class StreamEncoder(Encoder):
         """A chunk, with a gap before it."""
         return self.gap(gap) + chunk
 
-    def forget(self) -> None:
-        """Let go of what is remembered."""
+    def release(self) -> None:
+        """Release the cached fragments."""
         self._memo.clear()
         self._memo_bytes = 0
 
     @abstractmethod
     def encode(self, record: Record) -> bytes:
-        """The piece that tells of a record."""
+        """The fragment of a record."""
 
     def encode_change(self, change: Change) -> bytes:
-        """The piece that tells of a change to a state; the full value where the form has none."""
+        """The fragment of a change to a state; of the full value where the format has none."""
         return self.encode(change.record)
 
     @abstractmethod
     def gap(self, gap: Gap) -> bytes:
-        """The piece that tells of a gap."""
+        """The fragment of a gap."""
 
 
 class AnswerEncoder(Encoder):
-    """The form of a held answer: one for all who wait, and then it is over."""
+    """The wire format of a pending answer: one for all that wait, and then it is over."""
 
     @abstractmethod
     def answer(
         self, records: Sequence[Record], position: int, changes: Mapping[Record, Change]
     ) -> object:
-        """The answer that tells of `records`, after which a client has all up to `position`.
+        """The answer with `records`, after which a client has everything up to `position`.
 
         Those that are in `changes` are encoded as such.
         """

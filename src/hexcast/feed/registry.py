@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ..hub import Hub
 from ..model import Counters, PatternIndex, Record, Selector
-from .deltas import Change, Deltas
+from .context import FeedContext
 from .encoding import Encoder
 from .feed import PLAIN, DeliveryOptions, Feed
 from .throttled import ThrottledFeed
@@ -18,10 +18,7 @@ _LINGER_SWEEPS = 5
 
 
 class Feeds:
-    """All feeds of a hub.
-
-    `schedule` runs a callable soon, `later` after some seconds; `clock` gives seconds, monotonic.
-    """
+    """All feeds of a hub. The arguments are those of `FeedContext`."""
 
     def __init__(
         self,
@@ -31,13 +28,7 @@ class Feeds:
         clock: Callable[[], float],
         later: Callable[[float, Callable[[], None]], object],
     ) -> None:
-        self.later = later
-        self.deltas = Deltas(hub.limits)
-        self.hub = hub
-        self.counters = counters
-        self.schedule = schedule
-        self.clock = clock
-        self.began = 0.0  # when the first record that waits for a flush was applied
+        self.context = FeedContext(hub, counters, schedule, clock, later)
         self._feeds: dict[tuple[Selector, tuple[object, ...], DeliveryOptions], Feed] = {}
         self._index: PatternIndex[Feed] = PatternIndex()
         self._matches: dict[str, tuple[list[Feed], list[ThrottledFeed]]] = {}
@@ -46,12 +37,14 @@ class Feeds:
         hub.follow = self.push
 
     def feed(self, selector: Selector, encoder: Encoder, options: DeliveryOptions = PLAIN) -> Feed:
-        """The feed of a selector in a form, made when first asked for."""
+        """The feed of a selector in a wire format, made when it is first wanted."""
         key = (selector, encoder.key, options)
         feed = self._feeds.get(key)
         if feed is None:
             encoder = self._encoders.setdefault(encoder.key, encoder)
-            feed = (ThrottledFeed if options.rate else Feed)(self, selector, encoder, options)
+            feed = (ThrottledFeed if options.rate else Feed)(
+                self.context, selector, encoder, options
+            )
             self._feeds[key] = feed
             for name in selector.text:
                 self._index.add(name, feed)
@@ -60,7 +53,7 @@ class Feeds:
         return feed
 
     def push(self, record: Record) -> None:
-        """Take in a record that the hub has applied."""
+        """Hand a record that the hub has applied to the feeds that select it."""
         both = self._matches.get(record.topic)
         if both is None:
             if len(self._matches) >= _CACHED_MATCHES:
@@ -72,17 +65,18 @@ class Feeds:
         feeds, paced = both
         if record.op == "delete":
             for feed in (*feeds, *paced):
-                feed.forget()
-            self.deltas.forget()
+                feed.release()
+            self.context.deltas.release()
         for slow in paced:
-            slow.news()
+            slow.applied()
         for feed in feeds:
             feed.pending.append(record)
             if not feed.dirty:
                 feed.dirty = True
                 if not self._dirty:
-                    self.began = self.clock()
-                    self.schedule(self.flush)
+                    context = self.context
+                    context.began = context.clock()
+                    context.schedule(self.flush)
                 self._dirty.append(feed)
             if record.end and feed.selector.single:
                 feed.flush()
@@ -93,24 +87,6 @@ class Feeds:
         for feed in dirty:
             if feed.dirty:
                 feed.flush()
-
-    def change(
-        self, record: Record, origin: int, *, careful: bool = False, floor: int = 0
-    ) -> Change | None:
-        """What a record has changed since a place; None where it has to be told in full.
-
-        `careful` is for a place that a client names: it may have been cut in the middle of a pass,
-        so that the value there is not sure to be one that it was sent. What is not newer than
-        `floor` is not held by all who are told.
-        """
-        if record.op == "post" or record.op == "delete":
-            return None
-        base = self.hub.value_at(record.topic, origin)
-        if base is None or base.seq <= floor:
-            return None
-        if careful and base.skipped and base.seq != origin:
-            return None
-        return self.deltas.change(base, record)
 
     def all(self) -> list[Feed]:
         return list(self._feeds.values())
@@ -125,14 +101,15 @@ class Feeds:
         return found
 
     def sweep(self) -> None:
-        """Let go of feeds that nobody has used for a while, and of what the others remember."""
-        self.deltas.forget()
+        """Release the feeds that nobody has used for a while, and what the others have cached."""
+        self.context.deltas.release()
+        self.context.segments.sweep()
         for key, feed in list(self._feeds.items()):
             if feed.subscribers or feed.pending:
                 feed.idle = 0
             else:
                 feed.idle += 1
-            feed.forget()
+            feed.release_records()
             if feed.idle >= _LINGER_SWEEPS:
                 del self._feeds[key]
                 for name in feed.selector.text:

@@ -1,192 +1,185 @@
-"""A subscriber: a cursor into the log that belongs to one client."""
+"""A subscriber: a cursor into the log that belongs to one client.
+
+While it is caught up its cursor is its feed's position; while it lags it has a scan. See `feed`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
-from ..hub import ResumePoint
+from ..hub import ResumePoint, Scan
 from ..model import PerClient, Record
 from .encoding import StreamEncoder
-from .feed import Feed, Step, Write
+from .feed import Feed, SubscriberHandler, Write
+from .segments import Segment
 
-__all__ = ["Client", "Subscriber"]
-
-
-class Client(Protocol):
-    """Who a subscriber writes to: told when there will be no more."""
-
-    def ended(self) -> None:
-        """The record just written was the topic's last for now."""
-        ...
-
-    def replayed(self) -> None:
-        """A replay has reached its place."""
-        ...
+__all__ = ["Subscriber"]
 
 
 class Subscriber(PerClient):
     """A cursor into the log that belongs to one client, and how to write to that client."""
 
     __slots__ = (
-        "careful",
-        "client",
-        "cursor",
         "feed",
-        "fresh",
+        "handler",
         "known_losses",
-        "least",
-        "origin",
+        "not_before",
         "paused",
         "replay",
         "reported_position",
+        "scan",
         "skip",
-        "target",
         "write",
     )  # fmt: skip
 
     def __init__(
-        self, feed: Feed, client: Client, start: ResumePoint, *, replay: bool = False
+        self, feed: Feed, handler: SubscriberHandler, start: ResumePoint, *, replay: bool = False
     ) -> None:
         if feed.pending:
-            feed.flush()  # the feed's place is now the start's: nothing up to it is still to come
+            feed.flush()  # the feed's position is now the horizon: nothing up to it is pending
         self.feed: Feed | None = feed
-        self.client = client
-        self.cursor = start.cursor  # where it is, while it lags
-        self.target = start.horizon  # the fixed end of the pass it is in
-        self.fresh: int | None = start.backlog
-        self.origin = start.cursor if start.backlog is None else -1  # where the pass began
-        self.careful = True  # whether it began at a cursor that the client brought
-        self.least = 0  # the least place at which it may join the feed
-        self.known_losses: dict[str, int] | None = (
-            dict(start.reported) or None
-        )  # losses it knows of, while it lags
-        self.reported_position = 0  # the place it was last told of beside what its feed has sent
+        self.handler = handler
+        self.scan: Scan | None = start.scan  # None while it is caught up
+        self.not_before = 0  # the least SEQ at which it may join those that are caught up
+        # By topic, the losses that the client knows of, while it lags.
+        self.known_losses: dict[str, int] | None = dict(start.reported) or None
+        self.reported_position = 0  # SEQ that the client was last sent beside the feed's records
         self.paused = False
-        self.replay = replay  # stop at the target instead of joining
-        self.skip: Callable[[Record], bool] | None = None  # what it has by another subscription
+        self.replay = replay  # stop at the horizon instead of joining
+        # Whether the client has a record by another subscription.
+        self.skip: Callable[[Record], bool] | None = None
         self.write: Write = _nowhere
         feed.lagging.add(self)
-        if not start.has_base:
-            feed.floor = max(feed.floor, start.cursor)
+        if start.lacks_base:
+            feed.floor = max(feed.floor, start.scan.cursor)
 
-    def first(self) -> Step:
-        """The first step, for the way to write with what it begins with."""
-        return self._step(first=True)
+    def first(self) -> Segment:
+        """The first segment, for the way to write with what the answer begins with."""
+        return self._segment(self._scan, first=True)
 
     def go(self, write: Write) -> None:
         """Write from now on with `write`, and catch up."""
         self.write = write
         self.advance()
 
-    def _step(self, *, first: bool = False) -> Step:
+    @property
+    def left(self) -> bool:
+        return self.feed is None
+
+    @property
+    def _scan(self) -> Scan:
+        assert self.scan is not None, "it is caught up"
+        return self.scan
+
+    def _segment(self, scan: Scan, *, first: bool = False) -> Segment:
         feed = self.feed
         assert feed is not None
         known_losses = self.known_losses if self.known_losses is not None else {}
         if self.skip is None:
-            step = feed.step(
-                self.cursor, self.target, self.fresh, known_losses, first, self.origin, self.careful
-            )
+            segment = feed.segment(scan, known_losses, first=first)
         else:
-            step = self._step_apart(feed, known_losses, self.skip)
+            segment = self._unshared(feed, scan, known_losses, self.skip)
         self.known_losses = known_losses or None
-        self.cursor = step.position
-        if step.records:
-            self.reported_position = step.last
-            meter = feed.feeds.counters.ways[feed.encoder.way]
-            meter.deliveries += step.records
-            meter.sent += len(step.chunk)
-        return step
+        self.scan = scan.at(segment.position)
+        if segment.records:
+            self.reported_position = segment.last
+            meter = feed.context.counters.ways[feed.encoder.way]
+            meter.deliveries += segment.records
+            meter.sent += len(segment.chunk)
+        return segment
 
-    def _step_apart(
-        self, feed: Feed, known_losses: dict[str, int], skip: Callable[[Record], bool]
-    ) -> Step:
-        """A step that nobody shares, because this client has some of the records already.
+    def _unshared(
+        self, feed: Feed, scan: Scan, known_losses: dict[str, int], skip: Callable[[Record], bool]
+    ) -> Segment:
+        """A segment of which this client has some of the records already.
 
-        All values are sent in full: which of them the client holds depends on what is left out.
+        All values are sent in full: which of them the client has depends on what is left out.
         """
-        hub, encoder = feed.feeds.hub, feed.encoder
+        hub, encoder = feed.context.hub, feed.encoder
         assert isinstance(encoder, StreamEncoder)
-        pieces = []
+        fragments = []
         gap = None
-        if self.fresh is None:
-            gap = hub.gap(feed.selector, self.cursor, hub.id(self.cursor), known_losses)
+        if scan.backlog is None:
+            gap = hub.gap(feed.selector, scan.cursor, hub.id(scan.cursor), known_losses)
         if gap is not None:
-            feed.feeds.counters.ways[encoder.way].gaps += 1
-            pieces.append(encoder.gap(gap))
-        scanned = hub.scan(feed.selector, self.cursor, self.target, backlog=self.fresh)
+            feed.context.counters.ways[encoder.way].gaps += 1
+            fragments.append(encoder.gap(gap))
+        scanned = hub.scan(feed.selector, scan)
         records = [r for r in scanned.records if not skip(r)]
-        pieces += [encoder.record(r) for r in records]
+        fragments += [encoder.record(r) for r in records]
         first, last = (records[0].seq, records[-1].seq) if records else (0, 0)
-        return Step(b"".join(pieces), scanned.position, len(records), first, last, False)
+        return Segment(
+            b"".join(fragments), scanned.position, scan.horizon, len(records), first, last, False
+        )
 
     def advance(self) -> None:
-        """Make the next step towards the feed's place, or join it there."""
-        feed = self.feed
-        if feed is None or self.paused or self not in feed.lagging:
+        """Write the next segment of the scan, or join those that are caught up."""
+        feed, scan = self.feed, self.scan
+        if feed is None or scan is None or self.paused:
             return
-        if self.cursor >= self.target:
+        if scan.done:
             if self.replay:
                 self.leave()
-                self.client.replayed()
+                self.handler.replayed()
                 return
-            # The pass is over; whatever came meanwhile is the next one.
-            self.fresh, self.target = None, feed.position
-            self.origin, self.careful = self.cursor, False
-            if self.target < max(self.cursor, self.least):
-                self.target = self.cursor
-                feed.ahead.append(self)  # what the feed writes next is in part what it has
+            cursor, position = scan.cursor, feed.position
+            if position < max(cursor, self.not_before):
+                self.scan = Scan(cursor, cursor, base=cursor, base_trusted=True)
+                feed.ahead.append(self)  # some of what the feed writes next was written to it
                 return
-            if self.cursor >= self.target:
-                self.known_losses = self.skip = None
+            if cursor >= position:
+                self.scan = self.known_losses = self.skip = None
                 feed.join(self)
                 return
-        step = self._step()
-        if step.chunk:
-            self.write(step.chunk)
-        if step.end:
-            self.client.ended()
+            scan = Scan(cursor, position, base=cursor, base_trusted=True)
+        segment = self._segment(scan)
+        if segment.chunk:
+            self.write(segment.chunk)
+        if segment.end:
+            self.handler.ended()
             return
-        feed.feeds.schedule(self.advance)
+        feed.context.scans.add(self.advance)
 
     def pause(self) -> None:
         """The client's socket is full: from here on it lags."""
         self.paused = True
         feed = self.feed
-        if feed is not None and self in feed.ready:
-            self.cursor, self.target, self.origin = feed.place
+        if feed is not None and self.scan is None:
+            self.scan = feed.rest
             feed.part(self)
             feed.lagging.add(self)
 
     def resume(self) -> None:
         """The client's socket has drained."""
         self.paused = False
-        if self.feed is not None:
-            self.feed.feeds.schedule(self.advance)
+        if self.feed is not None and self.scan is not None:
+            self.feed.context.scans.add(self.advance)
 
     @property
     def position(self) -> int:
-        """The place up to which this client has been written everything."""
-        feed = self.feed
-        return feed.position if feed is not None and self in feed.ready else self.cursor
+        """SEQ up to which everything was written to this client."""
+        if self.scan is not None:
+            return self.scan.cursor
+        assert self.feed is not None
+        return self.feed.position
 
-    def news_of_position(self) -> str:
-        """The id to tell with a heartbeat: where a quiet client is now; empty if it knows."""
+    def unreported_position(self) -> str:
+        """The id of where a quiet client is, for a heartbeat; empty where the client knows."""
         feed = self.feed
-        if feed is None or self not in feed.ready:
+        if feed is None or self.scan is not None:
             return ""
         position = feed.position
         if position <= max(feed.sent, self.reported_position):
             return ""
         self.reported_position = position
-        return feed.feeds.hub.id(position)
+        return feed.context.hub.id(position)
 
     def leave(self) -> None:
-        """Stop for good."""
+        """Stop permanently."""
         feed, self.feed = self.feed, None
         if feed is not None:
-            if self in feed.ready:
-                self.cursor = feed.position
+            if self.scan is None:
+                self.scan = Scan(feed.position, feed.position)
             feed.part(self)
 
 

@@ -22,21 +22,21 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterator
 from operator import attrgetter
-from typing import NamedTuple
 
 from ..model import Record, Selector
+from .scan import Scan, Scanned
 from .topic import Topic
 
-__all__ = ["History", "Scanned"]
+__all__ = ["History"]
 
 SCAN_RECORDS = 10_000
-"""Records looked at in one step of a scan."""
+"""Records looked at in one segment of a scan."""
 
-SEARCH_STEPS = 32
-"""Steps of a scan that one answer may take without finding anything."""
+SEARCH_SEGMENTS = 32
+"""Segments of a scan that one answer may walk without finding anything."""
 
-STEP_BYTES = 65_536
-"""Payload bytes after which a step of a scan ends."""
+SEGMENT_BYTES = 65_536
+"""Payload bytes after which a segment of a scan ends."""
 
 _TOPIC_COST = 8
 """What it costs to find the records of one topic, in records looked at."""
@@ -47,14 +47,6 @@ _RECORD_BYTES = 320  # what a record costs beside its payload; measured with sys
 _COMPACT_BYTES = 8 * 2**20
 
 _seq = attrgetter("seq")
-
-
-class Scanned(NamedTuple):
-    """One step of a scan: its records, the place it reached, and how many it skipped."""
-
-    records: list[Record]
-    position: int
-    conflated: int
 
 
 class History:
@@ -255,25 +247,20 @@ class History:
     def scan(
         self,
         selector: Selector,
-        after: int,
-        horizon: int,
+        scan: Scan,
         *,
-        backlog: int | None = None,
         limit: int = SCAN_RECORDS,
-        size: int = STEP_BYTES,
+        size: int = SEGMENT_BYTES,
     ) -> Scanned:
-        """One step of a scan over (after, horizon]: at most `limit` records and `size` bytes.
-
-        With `backlog`, only what a client without a cursor starts with: each state's value, and
-        each stream's newest `backlog` records.
-        """
+        """The next segment of a scan: at most `limit` records and `size` bytes of payload."""
+        horizon, backlog = scan.horizon, scan.backlog
         records: list[Record] = []
         skipped: list[Record] = []  # skipped since the last one taken
         starts: dict[str, int] = {}
         chosen: dict[str, bool] = {}
         scanned = conflated = 0
-        reached = after
-        source, selected = self._walk(selector, after, backlog, horizon)
+        reached = scan.cursor
+        source, selected = self._walk(selector, scan)
         for record in source:
             if record.seq > horizon:
                 break
@@ -306,22 +293,20 @@ class History:
     def search(
         self,
         selector: Selector,
-        after: int,
-        horizon: int,
+        scan: Scan,
         *,
-        backlog: int | None = None,
         limit: int = SCAN_RECORDS,
-        size: int = STEP_BYTES,
+        size: int = SEGMENT_BYTES,
     ) -> Scanned:
-        """Steps of a scan, within reason, until one finds something."""
+        """The first segment of a scan that has a record, or where that search was given up."""
         conflated = 0
-        for _ in range(SEARCH_STEPS):
-            step = self.scan(selector, after, horizon, backlog=backlog, limit=limit, size=size)
-            conflated += step.conflated
-            after = step.position
-            if step.records or after >= horizon:
+        for _ in range(SEARCH_SEGMENTS):
+            scanned = self.scan(selector, scan, limit=limit, size=size)
+            conflated += scanned.conflated
+            scan = scan.at(scanned.position)
+            if scanned.records or scan.done:
                 break
-        return step._replace(conflated=conflated)
+        return scanned._replace(conflated=conflated)
 
     def newest(self, selector: Selector) -> list[Record]:
         """The value or the newest record of every selected topic, in the log's order."""
@@ -338,21 +323,19 @@ class History:
             start = starts[topic.name] = topic.since_last(backlog, horizon)
         return record.seq > start
 
-    def _walk(
-        self, selector: Selector, after: int, backlog: int | None, horizon: int
-    ) -> tuple[Iterator[Record], bool]:
-        """Records after a place, in order, and whether all of them are of the selected topics.
+    def _walk(self, selector: Selector, scan: Scan) -> tuple[Iterator[Record], bool]:
+        """Records after a scan's cursor, in order, and whether all are of the selected topics.
 
         By topic where much happened since in few topics; else by place in the whole log.
         """
         if selector.single:
             topic = self.topics.get(selector.single)
-            return iter(()) if topic is None else self._of(topic, after, backlog, horizon), True
-        place = bisect_right(self._order, after, key=_seq)
+            return iter(()) if topic is None else self._of(topic, scan), True
+        place = bisect_right(self._order, scan.cursor, key=_seq)
         ahead = len(self._order) - place
         few = not selector.patterns or len(self.topics) * _TOPIC_COST < ahead
         if ahead > SCAN_RECORDS and few:
-            found = [self._of(t, after, backlog, horizon) for t in self._selected(selector, after)]
+            found = [self._of(topic, scan) for topic in self._selected(selector, scan.cursor)]
             return heapq.merge(*found, key=_seq), True
         return iter(self._order[place : place + SCAN_RECORDS + 1]), False
 
@@ -368,9 +351,10 @@ class History:
             if topic.newest is not None and topic.newest.seq > after and selector.matches(name)
         )
 
-    def _of(self, topic: Topic, after: int, backlog: int | None, horizon: int) -> Iterator[Record]:
-        """A topic's records after a place."""
-        if backlog is not None and topic.kind == "stream":
-            after = max(after, topic.since_last(backlog, horizon))
+    def _of(self, topic: Topic, scan: Scan) -> Iterator[Record]:
+        """A topic's records after a scan's cursor."""
+        after, horizon = scan.cursor, scan.horizon
+        if scan.backlog is not None and topic.kind == "stream":
+            after = max(after, topic.since_last(scan.backlog, horizon))
         # What is past counts for a horizon of then only; there may be much of it.
         return topic.since(after) if horizon < self.head else topic.after(after)

@@ -27,9 +27,10 @@ from ..log import Done, Durability, Entry, Log, Outcome, Staged
 from ..model import Draft, Gap, Id, Kind, Problem, Published, Record, Selector
 from ..value import LIMITS, Limits
 from .epochs import Epochs
-from .history import SCAN_RECORDS, History, Scanned
+from .history import SCAN_RECORDS, History
 from .idempotency import IdempotencyKeys, use_of
 from .patching import apply_change
+from .scan import Scan, Scanned
 from .topic import Topic
 
 __all__ = ["Hub", "LiveTopic"]
@@ -273,38 +274,24 @@ class Hub:
                 yield LiveTopic(name, topic.kind, value.id, topic.rate(now))
 
     @property
+    def topic_count(self) -> int:
+        """How many topics have retained records, or were deleted lately."""
+        return len(self._topics)
+
+    @property
     def retained_bytes(self) -> int:
         """Bytes that can be replayed, with what each record costs beside its payload."""
         return self._history.total
 
     # Walking over it
 
-    def scan(
-        self,
-        selector: Selector,
-        after: int,
-        horizon: int,
-        *,
-        backlog: int | None = None,
-        limit: int = SCAN_RECORDS,
-    ) -> Scanned:
-        """One step of a scan over (after, horizon]. See `History.scan`."""
-        return self._history.scan(selector, after, horizon, backlog=backlog, limit=limit)
+    def scan(self, selector: Selector, scan: Scan, *, limit: int = SCAN_RECORDS) -> Scanned:
+        """The next segment of a scan. See `History.scan`."""
+        return self._history.scan(selector, scan, limit=limit)
 
-    def search(
-        self,
-        selector: Selector,
-        after: int,
-        horizon: int,
-        *,
-        backlog: int | None,
-        limit: int,
-        size: int,
-    ) -> Scanned:
-        """Steps of a scan until one finds something. See `History.search`."""
-        return self._history.search(
-            selector, after, horizon, backlog=backlog, limit=limit, size=size
-        )
+    def search(self, selector: Selector, scan: Scan, *, limit: int, size: int) -> Scanned:
+        """The first segment of a scan that has a record. See `History.search`."""
+        return self._history.search(selector, scan, limit=limit, size=size)
 
     def conflate(self, records: list[Record]) -> list[Record]:
         """Of records in order, up to the newest of all, those that nothing has superseded."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from ..model import Gap, Id, Place, Problem, Selector, parse_cursor
 from .hub import Hub
+from .scan import Scan
 
 __all__ = ["ResumePoint", "resume_point"]
 
@@ -15,20 +16,21 @@ MAX_LAST = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class ResumePoint:
-    """The scan that a subscription begins with: over (cursor, horizon], the newest place now."""
+    """The scan that a subscription begins with, up to the newest place now."""
 
-    cursor: int
-    horizon: int
-    backlog: int | None = None
-    """Without a cursor: how many of each stream's newest records come first (values always do)."""
+    scan: Scan
     gap: Gap | None = None
     """What is lost at once, because nothing is known of the client's cursor."""
     reported: Mapping[str, int] = field(default_factory=dict)
     """By topic, the losses that are no news to the client."""
     given: str = ""
     """The cursor as the client gave it, where it was an id."""
-    has_base: bool = True
-    """Whether the client has the values of states as of its cursor: not where that is `now`."""
+
+    @property
+    def lacks_base(self) -> bool:
+        """Whether the client has a cursor, but not the values of states as of it: it is `now`."""
+        scan = self.scan
+        return bool(scan.cursor) and scan.backlog is None and scan.base is None
 
     def header(self, hub: Hub, first_seq: int, reached: int) -> str:
         """The id to name as the place where the answer begins: what follows comes after it.
@@ -38,8 +40,8 @@ class ResumePoint:
         """
         if self.given:
             return self.given
-        if self.backlog is None:
-            return hub.id(self.cursor)
+        if self.scan.backlog is None:
+            return hub.id(self.scan.cursor)
         return hub.id(first_seq - 1 if first_seq else reached)
 
 
@@ -64,18 +66,19 @@ def resume_point(
     else:
         # What was lost before the client came is no loss to it.
         known = _known_losses(hub, selector)
-        return ResumePoint(0, head, backlog=max(0, min(last, MAX_LAST)), reported=known)
+        scan = Scan(0, head, backlog=max(0, min(last, MAX_LAST)))
+        return ResumePoint(scan, reported=known)
     if cursor is Place.NOW:
-        return ResumePoint(head, head, has_base=False)
+        return ResumePoint(Scan(head, head))
     if cursor is Place.EARLIEST:
         # A client that wants what is retained has lost nothing.
-        return ResumePoint(0, head, reported=_known_losses(hub, selector))
+        return ResumePoint(Scan(0, head), reported=_known_losses(hub, selector))
     assert isinstance(cursor, Id)
     if not hub.known(cursor):
         return _unknown(hub, selector, str(cursor), is_id=True)
     # An EventSource that began with `now` repeats it beside the cursor it has reached since.
-    has_base = not (header and since == "now")
-    return ResumePoint(cursor.seq, head, given=str(cursor), has_base=has_base)
+    base = None if header and since == "now" else cursor.seq
+    return ResumePoint(Scan(cursor.seq, head, base=base), given=str(cursor))
 
 
 def _known_losses(hub: Hub, selector: Selector) -> dict[str, int]:
@@ -87,4 +90,5 @@ def _known_losses(hub: Hub, selector: Selector) -> dict[str, int]:
 def _unknown(hub: Hub, selector: Selector, after: str, *, is_id: bool) -> ResumePoint:
     reported: dict[str, int] = {}
     gap = hub.gap_of_unknown(selector, after, reported)
-    return ResumePoint(0, hub.head, gap=gap, reported=reported, given=after if is_id else "")
+    scan = Scan(0, hub.head)
+    return ResumePoint(scan, gap=gap, reported=reported, given=after if is_id else "")

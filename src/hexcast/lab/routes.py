@@ -133,7 +133,7 @@ class Lab:
         if len(self._runs) >= MAX_RUNS:
             raise Problem(429, f"there are {MAX_RUNS} runs; close a lab's page", retry_after=30)
         feeds = self._context.feeds
-        run = Run(name, self._context.hub, feeds.clock, _wall, self._later, wish)
+        run = Run(name, self._context.hub, feeds.context.clock, _wall, self._later, wish)
         self._runs[name] = run
         run.ended = partial(self._forget, run)
         self._follow(run, address, wish.cursor)

@@ -31,7 +31,7 @@ class MetricsPage(Collector):
 
     def collect(self) -> Iterator[Metric]:
         counters, feeds = self._counters, self._feeds
-        hub = feeds.hub
+        hub = feeds.context.hub
         info = GaugeMetricFamily("hexcast_info", "Version of the server", labels=["version"])
         info.add_metric([__version__], 1)
         yield info
@@ -49,7 +49,7 @@ class MetricsPage(Collector):
                                 len(lagging))  # fmt: skip
         yield GaugeMetricFamily(
             "hexcast_lag_records", "Places in the log the furthest client is behind",
-            max((hub.head - s.cursor for s in lagging), default=0),
+            max((hub.head - s.position for s in lagging), default=0),
         )  # fmt: skip
         yield GaugeMetricFamily("hexcast_connections", "Open connections", counters.connections)
         yield CounterMetricFamily("hexcast_http_requests", "Requests begun", counters.requests)

@@ -100,13 +100,13 @@ class LongPoll:
             answer = batch_response(context, query, batch)
             if not query.rate:
                 self._recent = context.hub.head, answer, len(batch.records)
-                context.feeds.schedule(self._forget)
+                context.feeds.context.schedule(self._forget)
             context.send("long-poll", exchange, answer, len(batch.records))
             return None
         if feed is None:
             feed = context.feeds.feed(query.selector, encoder, query.options(batch.start))
-            if not batch.start.has_base:
-                feed.floor = max(feed.floor, batch.start.cursor)
+            if batch.start.lacks_base:
+                feed.floor = max(feed.floor, batch.start.scan.cursor)
         return feed
 
     def _forget(self) -> None:
@@ -240,7 +240,7 @@ def _change_since(context: Context, query: ReceiveQuery, record: Record) -> Chan
             continue
         base = hub.record_at(query.selector.single, place.seq) if hub.known(place) else None
         if base is not None and base.op not in ("post", "delete"):
-            return context.feeds.deltas.change(base, record)
+            return context.feeds.context.deltas.change(base, record)
     return None
 
 

@@ -8,7 +8,7 @@ from urllib.parse import quote as percent
 
 from ..feed import Change
 from ..http import Exchange, Headers, Response, code
-from ..hub import ResumePoint, resume_point
+from ..hub import ResumePoint, Scan, resume_point
 from ..model import JSON, Gap, Id, Problem, Record
 from .compressed import CACHED, KEPT, Coded, entity_tag
 from .context import Context
@@ -168,7 +168,7 @@ class Batch(NamedTuple):
 
     @property
     def more(self) -> bool:
-        return self.position < self.start.horizon and not self.end
+        return self.position < self.start.scan.horizon and not self.end
 
     @property
     def has_content(self) -> bool:
@@ -182,37 +182,35 @@ def gather(context: Context, query: ReceiveQuery, horizon: int = MAX_SEQ) -> Bat
     start = resume_point(
         hub, query.selector, header=query.header, since=query.since, last=max(1, query.last)
     )
-    if start.backlog is None:
-        start = replace(start, horizon=max(start.cursor, min(start.horizon, horizon)))
+    scan = start.scan
+    if scan.backlog is None and horizon < scan.horizon:
+        scan = scan._replace(horizon=max(scan.cursor, horizon))
+        start = replace(start, scan=scan)
     gap = start.gap
-    if gap is None and start.backlog is None:
-        gap = hub.gap(query.selector, start.cursor, hub.id(start.cursor), dict(start.reported))
-    scanned = hub.search(
-        query.selector, start.cursor, start.horizon, backlog=start.backlog, limit=query.limit,
-        size=BATCH_BYTES,
-    )  # fmt: skip
+    if gap is None and scan.backlog is None:
+        gap = hub.gap(query.selector, scan.cursor, hub.id(scan.cursor), dict(start.reported))
+    scanned = hub.search(query.selector, scan, limit=query.limit, size=BATCH_BYTES)
     records, position = scanned.records, scanned.position
-    if position < start.horizon:
+    if position < scan.horizon:
         # Stopped at a limit: whether anything is left decides the answer.
-        rest = hub.scan(query.selector, position, start.horizon, backlog=start.backlog, limit=1)
+        rest = hub.scan(query.selector, scan.at(position), limit=1)
         if not rest.records:
             position = rest.position
     end = ended(context, query.selector.single, position)
     meter = context.counters.ways[query.way]
     meter.folds += scanned.conflated
     meter.gaps += gap is not None
-    changes = {} if start.backlog is not None else _changes(context, query, start, records)
-    return Batch(start, records, position, gap, end, changes)
+    return Batch(start, records, position, gap, end, _changes(context, query, scan, records))
 
 
 def _changes(
-    context: Context, query: ReceiveQuery, start: ResumePoint, records: list[Record]
+    context: Context, query: ReceiveQuery, scan: Scan, records: list[Record]
 ) -> dict[Record, Change]:
     """What has changed since the client's cursor, for the records that can be sent so."""
-    if not query.delta or not start.has_base:
+    if not query.delta or scan.base is None:
         return {}
-    find, origin = context.feeds.change, start.cursor
-    found = ((r, find(r, origin, careful=True)) for r in records)
+    change, base = context.feeds.context.change, scan.base
+    found = ((r, change(r, base, trusted=False)) for r in records)
     return {record: change for record, change in found if change is not None}
 
 
@@ -252,4 +250,4 @@ def has_ended(context: Context, query: ReceiveQuery, start: ResumePoint) -> bool
     """Whether a client comes back with a cursor to a topic that has ended by then."""
     if not start.given or start.gap is not None:
         return False
-    return ended(context, query.selector.single, start.cursor)
+    return ended(context, query.selector.single, start.scan.cursor)

@@ -63,8 +63,8 @@ class PushEncoder(StreamEncoder):
             answer = self._answers[record] = (self.path(record), response)
         return answer
 
-    def forget(self) -> None:
-        super().forget()
+    def release(self) -> None:
+        super().release()
         self._answers.clear()
 
     def encode(self, record: Record) -> bytes:
@@ -139,14 +139,14 @@ def push(context: Context, query: ReceiveQuery, exchange: Exchange) -> None:
     bare = exchange.request.method == "HEAD"
     stream = PushStream(context, exchange, encoder)
     subscriber = stream.subscriber = Subscriber(feed, stream, start)
-    step = subscriber.first()
+    segment = subscriber.first()
     stream.send = exchange.start(
         200,
         (
             ("Content-Type", "application/x-ndjson"),
             *STREAM_HEADERS,
             way,
-            ("Hexcast-Cursor", start.header(hub, step.first, step.position)),
+            ("Hexcast-Cursor", start.header(hub, segment.first, segment.position)),
             ("X-Content-Type-Options", "nosniff"),
         ),
     )
@@ -159,8 +159,8 @@ def push(context: Context, query: ReceiveQuery, exchange: Exchange) -> None:
     if start.gap is not None:
         meter.gaps += 1
         stream.send(encoder.gap(start.gap))
-    stream.write(step.chunk)
-    if step.end:
+    stream.write(segment.chunk)
+    if segment.end:
         stream.ended()
     else:
         subscriber.go(stream.write)
@@ -205,7 +205,7 @@ class PushStream(OpenStream):
         if subscriber is None:
             return
         if not subscriber.paused:
-            moved = subscriber.news_of_position()
+            moved = subscriber.unreported_position()
             if moved:
                 self.send(b'{"cursor":"%b"}\n' % moved.encode())
             else:

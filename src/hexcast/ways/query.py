@@ -70,10 +70,10 @@ class ReceiveQuery:
     """Why the way that was named is not the one that serves."""
 
     def options(self, start: ResumePoint) -> DeliveryOptions:
-        """The terms on which a client is served that starts so."""
+        """How a client that starts so is served."""
         if not self.delta:
             return DeliveryOptions(rate=self.rate) if self.rate else PLAIN
-        return DeliveryOptions(self.selector, self.rate, lacks_base=not start.has_base)
+        return DeliveryOptions(self.selector, self.rate, lacks_base=start.lacks_base)
 
     @property
     def shape(self) -> tuple[object, ...]:

@@ -128,8 +128,8 @@ def sse(context: Context, query: ReceiveQuery, exchange: Exchange) -> None:
     bare = exchange.request.method == "HEAD"
     stream = SseStream(context, exchange, encoder)
     subscriber = stream.subscriber = Subscriber(feed, stream, start)
-    step = subscriber.first()
-    cursor = start.header(hub, step.first, step.position)
+    segment = subscriber.first()
+    cursor = start.header(hub, segment.first, segment.position)
     write = exchange.start(
         200,
         (
@@ -153,14 +153,14 @@ def sse(context: Context, query: ReceiveQuery, exchange: Exchange) -> None:
     if start.gap is not None:
         meter.gaps += 1
         preface.append(encoder.gap(start.gap))
-    preface.append(step.chunk)
-    if not step.records:
-        preface.append(encoder.cursor(hub.id(step.position)))
-        subscriber.reported_position = step.position
+    preface.append(segment.chunk)
+    if not segment.records:
+        preface.append(encoder.cursor(hub.id(segment.position)))
+        subscriber.reported_position = segment.position
     exchange.handler = stream
     exchange.set_deadline(HEARTBEAT_SECONDS)
     write(b"".join(preface))
-    if step.end:
+    if segment.end:
         stream.ended()
     else:
         subscriber.go(write)
@@ -181,7 +181,7 @@ class SseStream(OpenStream):
         if subscriber is None:
             return
         if not subscriber.paused:
-            moved = subscriber.news_of_position()
+            moved = subscriber.unreported_position()
             subscriber.write(self.encoder.cursor(moved) if moved else self.encoder.heartbeat)
         self.exchange.set_deadline(HEARTBEAT_SECONDS)
 

@@ -14,7 +14,7 @@ import msgspec
 
 from ...feed import DeliveryOptions, StreamEncoder, Subscriber
 from ...http import frames
-from ...hub import Hub, ResumePoint, resume_point
+from ...hub import Hub, ResumePoint, Scan, resume_point
 from ...log import Outcome
 from ...model import PerClient, Problem, Record, Selector, matches
 from ...publish import Line, draft_of_line
@@ -121,7 +121,7 @@ class Conversation(PerClient):
         )
         # How it is served: for each subscription whether by deltas, at what rate at most, and the
         # place of which its values are not held, where it began with `now`.
-        asked = _Asked(query.delta, query.rate, 0 if start.has_base else start.cursor)
+        asked = _Asked(query.delta, query.rate, start.scan.cursor if start.lacks_base else 0)
         self._asked = dict.fromkeys(query.selector.text, asked) if any(asked) else {}
         self._todo: deque[bytes] | None = None  # said while a replay goes on
         self._union: _Union | None = None  # what follows a replay
@@ -196,13 +196,13 @@ class Conversation(PerClient):
         for name in added.text:
             self._starts[name] = (*self._starts.get(name, ())[1 - MAX_GIVEN :], _given(start))
         rate = min(max(message.rate, MIN_RATE), MAX_RATE) if message.rate > 0 else 0.0
-        asked = _Asked(bool(message.delta), rate, 0 if start.has_base else start.cursor)
+        asked = _Asked(bool(message.delta), rate, start.scan.cursor if start.lacks_base else 0)
         for name in added.text:
             self._asked.pop(name, None)
             if any(asked):
                 self._asked[name] = asked
         options = DeliveryOptions(
-            added if message.delta else None, lacks_base=bool(message.delta) and not start.has_base
+            added if message.delta else None, lacks_base=bool(message.delta) and start.lacks_base
         )
         feed = context.feeds.feed(added, self._encoder, options)
         replay = Subscriber(feed, session, start, replay=True)
@@ -239,17 +239,16 @@ class Conversation(PerClient):
         if self._union is None:
             return
         (union, cursor, before, given), self._union = self._union, None
-        head = self._session.subscriber.target if self._session.subscriber else cursor
-        subscriber = self._follow(union, cursor)
+        head = self._session.subscriber.position if self._session.subscriber else cursor
+        position = head if before is None else cursor
+        subscriber = self._follow(union, position)
         if before is not None and cursor < head:
             # It lagged: what the replay has covered must not come again by the union.
             old = before
             subscriber.skip = lambda record: record.seq <= head and not old.matches(record.topic)
-            subscriber.least = head
-        elif before is None:
-            subscriber.cursor = subscriber.target = head
-        self._ok(self._ref, cursor=self._context.hub.id(subscriber.cursor))
-        if given and ended(self._context, union.single, subscriber.cursor):
+            subscriber.not_before = head
+        self._ok(self._ref, cursor=self._context.hub.id(position))
+        if given and ended(self._context, union.single, position):
             self._session.ended()
             return
         self.mind_reading()
@@ -266,9 +265,9 @@ class Conversation(PerClient):
         if self._union is None or replay is None:
             return False
         if self._union.selector.single:
-            self._ok(self._ref, cursor=self._context.hub.id(replay.cursor))
+            self._ok(self._ref, cursor=self._context.hub.id(replay.position))
             return False
-        self._context.feeds.schedule(replay.advance)
+        self._context.feeds.context.scans.add(replay.advance)
         return True
 
     def _unsubscribe(self, names: list[str], ref: msgspec.Raw) -> None:
@@ -294,7 +293,7 @@ class Conversation(PerClient):
         options = DeliveryOptions(deltas, rate, lacks_base=unheld > 0)
         feed = self._context.feeds.feed(selector, self._encoder, options)
         feed.floor = max(feed.floor, unheld)
-        subscriber = Subscriber(feed, self._session, ResumePoint(cursor, cursor))
+        subscriber = Subscriber(feed, self._session, ResumePoint(Scan(cursor, cursor, base=cursor)))
         subscriber.paused = self._session.paused
         self._session.subscriber = subscriber
         return subscriber
@@ -311,7 +310,7 @@ class Conversation(PerClient):
     def report_position(self) -> None:
         """Tell a quiet client where it is."""
         subscriber = self._session.subscriber
-        moved = "" if subscriber is None else subscriber.news_of_position()
+        moved = "" if subscriber is None else subscriber.unreported_position()
         if moved:
             self._send(b'{"cursor":"%b"}' % moved.encode())
 
@@ -350,6 +349,7 @@ class Conversation(PerClient):
 
 
 def _given(start: ResumePoint) -> _Given:
-    if start.backlog is None:
-        return _Given(start.cursor, 0, 0)
-    return _Given(start.horizon, start.backlog, start.horizon)
+    scan = start.scan
+    if scan.backlog is None:
+        return _Given(scan.cursor, 0, 0)
+    return _Given(scan.horizon, scan.backlog, scan.horizon)

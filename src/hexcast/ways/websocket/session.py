@@ -89,8 +89,8 @@ def websocket(context: Context, query: ReceiveQuery, exchange: Exchange) -> None
     if selected and not ended:
         feed = context.feeds.feed(query.selector, encoder, query.options(start))
         subscriber = Subscriber(feed, session, start)
-        step = subscriber.first()
-        cursor = start.header(context.hub, step.first, step.position)
+        segment = subscriber.first()
+        cursor = start.header(context.hub, segment.first, segment.position)
     headers: Headers = (
         *handshake,
         ("Hexcast-Way", "websocket"),
@@ -109,9 +109,9 @@ def websocket(context: Context, query: ReceiveQuery, exchange: Exchange) -> None
     if ended:
         session.close(CloseCode.NORMAL_CLOSURE, "the topic has ended")
     elif subscriber is not None:
-        if step.chunk:
-            session.write(step.chunk)
-        if step.end:
+        if segment.chunk:
+            session.write(segment.chunk)
+        if segment.end:
             session.ended()
         else:
             subscriber.go(session.write)
