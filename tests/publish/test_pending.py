@@ -172,7 +172,7 @@ def test_each_is_answered_once_and_in_time(steps: list[int | str]) -> None:
 
 async def test_a_drain_answers_what_is_pending(monkeypatch: pytest.MonkeyPatch) -> None:
     log = SlowLog()
-    monkeypatch.setattr("hexcast.server.server.open_log", lambda url, epoch, now: log)
+    monkeypatch.setattr("hexcast.server.node.open_log", lambda url, epoch, now: log)
     server = Server(Settings(port=0, drain=4.0))
     await server.start()
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
@@ -189,7 +189,7 @@ async def test_a_drain_answers_what_is_pending(monkeypatch: pytest.MonkeyPatch) 
 
 async def test_a_message_over_a_websocket_is_unknown_too(monkeypatch: pytest.MonkeyPatch) -> None:
     log = SlowLog()
-    monkeypatch.setattr("hexcast.server.server.open_log", lambda url, epoch, now: log)
+    monkeypatch.setattr("hexcast.server.node.open_log", lambda url, epoch, now: log)
     server = Server(Settings(port=0, publish_timeout=0.5, drain=4.0))
     await server.start()
     url = f"ws://127.0.0.1:{server.port}/topics"

@@ -25,7 +25,7 @@ def announce(server: Server) -> None:
     """The start line."""
     say(
         f"version {__version__} serves {server.url} (log: {server.settings.log}; "
-        f"an acknowledged publish survives: {server.durability})"
+        f"an acknowledged publish survives: {server.node.durability})"
     )
 
 

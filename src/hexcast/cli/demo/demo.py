@@ -39,8 +39,8 @@ def demo(settings: Settings) -> int:
         signal.raise_signal(signal.SIGTERM)  # a stop like any other, after which it begins again
 
     def ready(server: Server) -> None:
-        if settings.port and server.lab is not None:  # else it would come back elsewhere
-            server.lab.restart = restart
+        if settings.port and server.node.lab is not None:  # else it would come back elsewhere
+            server.node.lab.restart = restart
         _announce(server)
 
     code = run_server(replace(settings, lab=True), ready, _publish)
