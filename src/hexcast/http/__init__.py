@@ -8,6 +8,7 @@ encodes bodies.
 
 from .compression import BODY_PAYS, STREAMS, code, compressible, digest
 from .context import ServerContext
+from .decoding import Decoder, body_coding, decode_body
 from .detect import ProtocolDetector
 from .exchange import Body, Exchange, Frame, Handler, Plan, Tunnel, plain
 from .h1.parser import MessageReader
@@ -34,6 +35,7 @@ __all__ = [
     "STREAMS",
     "STREAM_CODINGS",
     "Body",
+    "Decoder",
     "Exchange",
     "Frame",
     "Handler",
@@ -51,8 +53,10 @@ __all__ = [
     "accepted_codings",
     "accepts",
     "available_dictionary",
+    "body_coding",
     "code",
     "compressible",
+    "decode_body",
     "dev_certificate",
     "digest",
     "entity_tags",

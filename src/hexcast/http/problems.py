@@ -18,6 +18,8 @@ def problem_response(problem: Problem, extra: Headers = ()) -> Response:
         headers.append(("Allow", problem.allow))
     if problem.accept_patch:
         headers.append(("Accept-Patch", problem.accept_patch))
+    if problem.accept_encoding:
+        headers.append(("Accept-Encoding", problem.accept_encoding))
     if problem.etag:
         headers.append(("ETag", f'"{problem.etag}"'))
     if problem.websocket_version:

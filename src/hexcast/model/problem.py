@@ -15,9 +15,9 @@ class Problem(Exception):
 
     `status` is the HTTP status code, `title` its short name, `detail` what this client can do about
     it. `etag` is the id a topic has moved on to (412), `allow` the methods of a resource (405),
-    `accept_patch` the types of patch that are taken (415), `websocket_version` the one that is
-    spoken (400), `retry_after` the seconds to wait (429, 503). `close` says that the connection
-    cannot go on.
+    `accept_patch` the types of patch and `accept_encoding` the content codings that are taken
+    (415), `websocket_version` the one that is spoken (400), `retry_after` the seconds to wait (429,
+    503). `close` says that the connection cannot go on.
     """
 
     def __init__(
@@ -29,6 +29,7 @@ class Problem(Exception):
         etag: str = "",
         allow: str = "",
         accept_patch: str = "",
+        accept_encoding: str = "",
         websocket_version: str = "",
         retry_after: int = 0,
         close: bool = False,
@@ -40,6 +41,7 @@ class Problem(Exception):
         self.etag = etag
         self.allow = allow
         self.accept_patch = accept_patch
+        self.accept_encoding = accept_encoding
         self.websocket_version = websocket_version
         self.retry_after = retry_after or (1 if status in (429, 503) else 0)
         self.close = close

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from ..http import Exchange
+from ..http import Decoder, Exchange, body_coding
 from ..log import Outcome
 from ..model import Draft, Problem, Published
 from .one import decode_line, draft_of_line
@@ -16,12 +16,16 @@ __all__ = ["Batch", "batch"]
 
 _ENCODER = msgspec.json.Encoder()
 
+DECODED_BYTES = 65_536
+"""Bytes of a coded body that are decoded in one turn of the event loop."""
+
 LINE_SECONDS = 30.0
 """How long a line that has begun may stand still, at least; twice this at most."""
 
 
 class Batch:
-    """A batch in hand: complete lines are published as they come, and answered as they are done."""
+    """A batch in progress: complete lines are published as they come, and answered when the log
+    has them. `schedule` runs a callable in the next turn of the event loop."""
 
     def __init__(
         self,
@@ -29,13 +33,19 @@ class Batch:
         exchange: Exchange,
         limit: int,
         write: Callable[[bytes], None],
+        schedule: Callable[[Callable[[], None]], object],
         *,
         last_only: bool,
+        decoder: Decoder | None = None,
     ) -> None:
         self._publishes = publishes
         self._exchange = exchange
         self._limit = limit
         self._write = write
+        self._schedule = schedule
+        self._decoder = decoder  # of a coded body
+        self._decoding = False  # the next part of it is decoded in the next turn
+        self._received = False  # the body has ended, though perhaps it is not decoded yet
         self._rest = b""  # the beginning of a line whose end has not come
         self._skipping = False  # the line under way was refused: its end is waited for
         self._last_only = last_only  # one answer for all lines
@@ -52,9 +62,49 @@ class Batch:
     # The body
 
     def feed(self, data: bytes) -> None:
-        if self._over:
+        if self._over or self._complete:
             return
         self._stalled = False
+        if self._decoder is None:
+            self._take(data)
+        else:
+            self._decoder.feed(data)
+            self._decode()
+
+    def eof(self) -> None:
+        self._received = True
+        if self._decoder is None:
+            self._end()
+        elif not self._decoding:
+            self._decode()
+
+    def _decode(self) -> None:
+        """Decode the next part of the body, and the rest in turns of its own."""
+        decoder = self._decoder
+        self._decoding = False
+        if decoder is None or self._over or self._complete:
+            return
+        try:
+            if decoder.pending and not self._busy:
+                self._take(decoder.read(DECODED_BYTES))
+        except Problem as problem:
+            self._fail(problem)
+            return
+        if decoder.pending or not self._received:
+            self._update_read_flow()
+        elif decoder.complete:
+            self._end()
+        else:
+            self._fail(Problem(400, "the body ends in the middle of its Content-Encoding"))
+
+    def _fail(self, problem: Problem) -> None:
+        """The rest of the body cannot be read: answer once more, and end."""
+        self._complete = self._late = True
+        self._rest = b""
+        self._publish([problem])
+
+    def _take(self, data: bytes) -> None:
+        """Publish the lines that these bytes complete."""
         if self._skipping:
             _, end, data = data.partition(b"\n")
             if not end:
@@ -80,7 +130,7 @@ class Batch:
             self._publish(drafts)
         self._update_read_flow()
 
-    def eof(self) -> None:
+    def _end(self) -> None:
         if self._over or self._complete:
             return
         self._complete = True
@@ -135,6 +185,8 @@ class Batch:
             )
         if self._complete:
             self._finish()
+        else:
+            self._update_read_flow()
 
     def _finish(self) -> None:
         if self._waiting or self._over:
@@ -156,13 +208,22 @@ class Batch:
         answer["published"], answer["refused"] = self._published, self._refused
         return _ENCODER.encode(answer) + b"\n"
 
-    # As the owner of the exchange
+    # As the handler of the exchange
+
+    @property
+    def _busy(self) -> bool:
+        """Whether the log, or a client that does not read its answers, is behind."""
+        return self._paused or self._waiting > 1
 
     def _update_read_flow(self) -> None:
-        """Take no more while the log, or a client that does not read its answers, is behind."""
+        """Take no more of the body while it cannot be published."""
         if self._over:
             return
-        if self._paused or self._waiting > 1:
+        pending = self._decoder is not None and self._decoder.pending
+        if pending and not self._busy and not self._decoding:
+            self._decoding = True
+            self._schedule(self._decode)
+        if pending or self._busy:
             self._exchange.pause_reading()
         else:
             self._exchange.resume_reading()
@@ -186,9 +247,7 @@ class Batch:
             self._stalled = True
             self._exchange.set_deadline(LINE_SECONDS)
             return
-        self._complete = self._late = True
-        self._rest = b""
-        self._publish([Problem(408, "the line took too long")])
+        self._fail(Problem(408, "the line took too long"))
 
     def drain(self) -> None:
         """Answer what was taken, and end."""
@@ -203,8 +262,15 @@ def _line_answer(outcome: Outcome) -> bytes:
     return b'{"id":"%b"}\n' % outcome.id.encode()
 
 
-def batch(publishes: PendingPublishes, limit: int, exchange: Exchange, body: bytes) -> None:
-    """Take a batch as it comes, and answer it as it goes."""
+def batch(
+    publishes: PendingPublishes,
+    limit: int,
+    schedule: Callable[[Callable[[], None]], object],
+    exchange: Exchange,
+    body: bytes,
+) -> None:
+    """Publish a batch as it arrives, and answer each line. `limit` is the size of one line."""
+    coding = body_coding(exchange.request)
     last_only = exchange.request.first("ack") == "last"
     write = exchange.start(
         200,
@@ -214,6 +280,9 @@ def batch(publishes: PendingPublishes, limit: int, exchange: Exchange, body: byt
             ("X-Accel-Buffering", "no"),
         ),
     )
-    taken = Batch(publishes, exchange, limit, write, last_only=last_only)
+    taken = Batch(
+        publishes, exchange, limit, write, schedule, last_only=last_only,
+        decoder=Decoder(coding) if coding else None,
+    )  # fmt: skip
     exchange.body_reader = taken
     exchange.handler = taken

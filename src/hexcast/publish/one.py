@@ -9,7 +9,16 @@ from urllib.parse import quote
 
 import msgspec
 
-from ..http import Exchange, Headers, Request, Response, entity_tags, problem_response
+from ..http import (
+    Exchange,
+    Headers,
+    Request,
+    Response,
+    body_coding,
+    decode_body,
+    entity_tags,
+    problem_response,
+)
 from ..hub import MAX_KEY_BYTES, MERGE_PATCH, check_patch_type
 from ..log import Outcome
 from ..model import (
@@ -107,8 +116,16 @@ def _read_change(op: str, type: str) -> tuple[Op, str]:
     raise Problem(400, "the op of a PATCH is patch or append")
 
 
-def publish(publishes: PendingPublishes, topic: str, exchange: Exchange, body: bytes) -> None:
-    """Publish what a request brings, and answer when the log has it."""
+def publish(
+    publishes: PendingPublishes, topic: str, limit: int, exchange: Exchange, body: bytes
+) -> None:
+    """Publish what a request brings, and answer when the log has it.
+
+    Raises Problem where it cannot be published, or a coded body decodes to more than `limit` bytes.
+    """
+    coding = body_coding(exchange.request)
+    if coding and body:
+        body = decode_body(coding, body, limit)
     draft = draft_of_request(exchange.request, topic, body)
     publishes.publish([draft], lambda outcomes: exchange.respond(_answer(outcomes[0], exchange)))
 

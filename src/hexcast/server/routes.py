@@ -11,7 +11,17 @@ import msgspec
 
 from .. import __version__
 from ..access import Access
-from ..http import Body, Exchange, Plan, Request, Response, prefers_html, problem_response, refusal
+from ..http import (
+    Body,
+    Exchange,
+    Plan,
+    Request,
+    Response,
+    body_coding,
+    prefers_html,
+    problem_response,
+    refusal,
+)
 from ..model import Caller, Problem, Selector, is_pattern
 from ..publish import OPS, batch, publish, publishable
 from ..ways import (
@@ -139,8 +149,9 @@ class App:
         if method in OPS:
             self._access.check_origin(request)
             publishable(name)
-            run = partial(publish, self._context.publishes, name)
-            return Plan(run, Body.WHOLE, self._context.settings.body_limit)
+            body_coding(request)
+            limit = self._context.settings.body_limit
+            return Plan(partial(publish, self._context.publishes, name, limit), Body.WHOLE, limit)
         return self._options_or_refuse(request, TOPIC_METHODS)
 
     # /topics
@@ -167,8 +178,10 @@ class App:
                 "application/jsonl",
             ):
                 raise Problem(415, "a batch is application/x-ndjson, one object a line")
-            limit = self._context.settings.body_limit
-            return Plan(partial(batch, self._context.publishes, limit), Body.STREAM)
+            body_coding(request)
+            context, limit = self._context, self._context.settings.body_limit
+            run = partial(batch, context.publishes, limit, context.feeds.context.schedule)
+            return Plan(run, Body.STREAM)
         return self._options_or_refuse(request, TOPICS_METHODS)
 
     def _query(self, request: Request, selector: Selector, *, one: bool) -> ReceiveQuery:
